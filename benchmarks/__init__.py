@@ -1,0 +1,1 @@
+"""One file per claim; the last line printed is one JSON object."""

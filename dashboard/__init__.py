@@ -1,0 +1,1 @@
+"""The room to look and correct: a Streamlit app over the store."""

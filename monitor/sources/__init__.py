@@ -1,0 +1,1 @@
+"""Where frames come from: recordings, webcams, folders of stills, the demo lecture."""

@@ -1,0 +1,1 @@
+"""The record of every lecture: one SQLite file, one writer, many readers."""

@@ -1,0 +1,1 @@
+"""Who is where in a frame: tiles or faces, tracks, names, crops."""

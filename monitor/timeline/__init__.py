@@ -1,0 +1,1 @@
+"""From single answers to a calm story: smoothing and episodes."""

@@ -1,0 +1,1 @@
+"""What a student looks at: classifiers that score the labels of a rubric."""

@@ -1,0 +1,1 @@
+"""The room that learns from disagreement, offline, and measures."""

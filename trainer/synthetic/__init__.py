@@ -1,0 +1,1 @@
+"""Rendered students and lectures with exact truth."""
