@@ -1,0 +1,153 @@
+"""Watches a class in real time: the newest frame wins, every moment is stored whole, figures are reported each second.
+
+It owns the one writer of its store. It knows no dashboard; whoever wants to look reads the store.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from monitor.bundle import open_bundle
+from monitor.config import MonitorSettings, inference_threads
+from monitor.errors import StoreError
+from monitor.pipeline import Pipeline
+from monitor.rubric import load_rubric
+from monitor.schema import Frame, Lecture, Moment
+from monitor.sources.source import Source, open_source
+from monitor.store.database import Store
+from monitor.store.records import MonitorStatus, ResumePoint
+from monitor.vlm.bundled import BundledClassifier
+
+SAME_LECTURE_WITHIN_S = 600
+"""A source that comes back within ten minutes goes on in the same lecture."""
+
+LATENCIES_KEPT = 120
+
+
+class LiveMonitor:
+    """One lecture being watched.
+
+    Args:
+        source: webcam:0, a recording (played in real time) or demo.
+        settings: rate, rubric, layout, model.
+        store: path or sqlite URL; None is the user's own store.
+        lecture_id: go on in this lecture, however long ago it was.
+
+    Raises:
+        ClassroomError: a source, rubric, bundle or store that cannot be opened; nothing has been recorded then.
+    """
+
+    def __init__(
+        self, source: str, settings: MonitorSettings, *, store: str | None = None, lecture_id: str | None = None
+    ) -> None:
+        self._settings = settings
+        rubric = load_rubric(settings.rubric, research=settings.research)
+        bundle = open_bundle(settings.bundle)
+        classifier = BundledClassifier(bundle, rubric, threads=inference_threads())
+        self._store = Store.open(store)
+        try:
+            self.lecture_id, point = self._choose_lecture(source, lecture_id)
+            self._source, self._first_index, self._first_pts_s = self._open_source(source, point)
+            if point is None:
+                lecture = Lecture(self.lecture_id, source, rubric.rubric_id, datetime.now(UTC))
+                self._store.begin_lecture(
+                    lecture, rubric=rubric, sample_period_s=settings.sample_period_s, model_id=bundle.model_id
+                )
+            self._pipeline = Pipeline(
+                self.lecture_id,
+                classifier,
+                layout=settings.layout,
+                sample_period_s=settings.sample_period_s,
+                known_names=self._store.known_names(),
+                opted_out=self._store.opted_out(),
+                wait_for_names=False,
+                keep_pictures=settings.keep_pictures,
+                resume_state=point.resume_state if point else None,
+            )
+        except BaseException:
+            self._store.close()
+            raise
+        self._latencies_ms: deque[float] = deque(maxlen=LATENCIES_KEPT)
+
+    @property
+    def store_path(self) -> Path:
+        """The database file that is written."""
+        return self._store.path
+
+    def run(self, *, report: Callable[[str], None] = lambda line: None) -> str:
+        """Watch until the source ends, and say what was done.
+
+        Raises:
+            ClassroomError: the store cannot be written any more, or the source is lost for good.
+        """
+        moments = 0
+        for frame in self._source.frames():
+            moment = self._pipeline.process(self._rebased(frame))
+            self._store.commit(moment)
+            self._latencies_ms.append((time.monotonic_ns() - frame.monotonic_ns) / 1e6)
+            self._beat("running", moment)
+            if moments == 0:
+                report(f"watching {self._source.uri}: {len(moment.observations)} students in the first picture")
+            moments += 1
+        self._store.end_lecture(self.lecture_id, faults=self._source.faults)
+        self._beat("ended", None)
+        counts = self._source.counts
+        return f"{moments} moments stored, {counts.captured} frames captured, {counts.dropped} dropped"
+
+    def close(self) -> None:
+        """Release the camera, stop the threads, close the store. Safe to call twice."""
+        self._source.close()
+        self._pipeline.close()
+        self._store.close()
+
+    def _choose_lecture(self, source: str, lecture_id: str | None) -> tuple[str, ResumePoint | None]:
+        chosen = lecture_id or self._store.find_recent(source, within_s=SAME_LECTURE_WITHIN_S)
+        if chosen is None:
+            stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+            return f"live-{stamp}-{secrets.token_hex(2)}", None
+        point = self._store.resume_point(chosen)
+        if point is None and lecture_id is not None:
+            raise StoreError(
+                f"{self._store.path} holds no lecture {lecture_id!r}; leave --lecture out to start a new one"
+            )
+        return chosen, point
+
+    def _open_source(self, uri: str, point: ResumePoint | None) -> tuple[Source, int, float]:
+        """Open the source where the lecture stopped.
+
+        Returns the source and what to add to its frames' index and media time: a recording seeks and needs nothing,
+        a camera counts from the lecture's start.
+        """
+        next_index = point.index + 1 if point else 0
+        start_s = next_index / self._settings.rate
+        source = open_source(uri, rate=self._settings.rate, start_s=start_s, realtime=True)
+        if source.duration_s is not None or point is None:
+            return source, 0, 0.0
+        started_at = point.started_at
+        elapsed_s = (datetime.now(UTC) - started_at).total_seconds() if started_at else start_s
+        return source, next_index, max(elapsed_s, start_s)
+
+    def _rebased(self, frame: Frame) -> Frame:
+        if not self._first_index:
+            return frame
+        return replace(frame, index=frame.index + self._first_index, pts_s=frame.pts_s + self._first_pts_s)
+
+    def _beat(self, state: str, moment: Moment | None) -> None:
+        ordered = sorted(self._latencies_ms)
+        counts = self._source.counts
+        status = MonitorStatus(
+            state=state,
+            captured=counts.captured,
+            dropped=counts.dropped,
+            delivered=counts.delivered,
+            p50_ms=ordered[len(ordered) // 2] if ordered else 0.0,
+            p95_ms=ordered[int(len(ordered) * 0.95)] if ordered else 0.0,
+            students=len(moment.observations) if moment else 0,
+        )
+        self._store.heartbeat(self.lecture_id, status)
