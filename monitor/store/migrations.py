@@ -1,0 +1,209 @@
+"""The tables of the store, as numbered steps from an empty file to the newest version. Knows no record.
+
+A step, once released, is never edited: a change is a new step at the end.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from monitor.errors import StoreError
+
+APPLICATION_ID = 0x434C5352
+""""CLSR" in the file's header: tells a store from the database of another program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step: its number is its place in MIGRATIONS, counted from 1."""
+
+    name: str
+    statements: tuple[str, ...]
+
+
+_FIRST = Migration(
+    "lectures, students, observations, episodes, thumbnails, status",
+    (
+        """CREATE TABLE lectures (
+            lecture_no INTEGER PRIMARY KEY AUTOINCREMENT,
+            lecture_id TEXT NOT NULL UNIQUE,
+            source TEXT NOT NULL,
+            rubric_id TEXT NOT NULL,
+            rubric TEXT NOT NULL,             -- JSON snapshot, so that readers need no rubric file
+            sample_period_s REAL NOT NULL,
+            model_id TEXT,
+            adapter_id TEXT,
+            started_at TEXT,                  -- UTC of media time 0, where it is known
+            opened_at TEXT NOT NULL,
+            active_at TEXT NOT NULL,          -- UTC of the last moment or heartbeat
+            ended_at TEXT,                    -- UTC of a clean end
+            students_before INTEGER NOT NULL, -- highest student_no when the lecture began: those it could know
+            resume_index INTEGER,
+            resume_pts_s REAL,
+            resume_state TEXT
+        )""",
+        "CREATE INDEX lectures_by_source ON lectures (source, active_at)",
+        """CREATE TABLE students (
+            student_no INTEGER PRIMARY KEY AUTOINCREMENT,
+            student_id TEXT NOT NULL UNIQUE,  -- the pseudonym; never used twice, not even after an erasure
+            created_at TEXT NOT NULL,
+            merged_into INTEGER REFERENCES students,
+            erased_at TEXT
+        )""",
+        # The one table with names.
+        """CREATE TABLE names (
+            student_no INTEGER PRIMARY KEY REFERENCES students,
+            name TEXT NOT NULL,
+            name_key TEXT NOT NULL            -- case, accents and spaces folded
+        )""",
+        "CREATE INDEX names_by_key ON names (name_key)",
+        # The pseudonyms that one lecture's monitor gives, and whom they mean in this store.
+        """CREATE TABLE lecture_students (
+            lecture_no INTEGER NOT NULL REFERENCES lectures,
+            pseudonym TEXT NOT NULL,
+            student_no INTEGER NOT NULL REFERENCES students,
+            PRIMARY KEY (lecture_no, pseudonym)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX lecture_students_by_student ON lecture_students (student_no, lecture_no)",
+        """CREATE TABLE models (
+            model_no INTEGER PRIMARY KEY,
+            model_id TEXT NOT NULL,
+            adapter_id TEXT NOT NULL          -- empty: none
+        )""",
+        "CREATE UNIQUE INDEX models_by_id ON models (model_id, adapter_id)",
+        """CREATE TABLE moments (
+            lecture_no INTEGER NOT NULL REFERENCES lectures,
+            idx INTEGER NOT NULL,
+            pts_s REAL NOT NULL,
+            captured_at TEXT,
+            committed_at TEXT NOT NULL,
+            PRIMARY KEY (lecture_no, idx)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX moments_by_time ON moments (lecture_no, pts_s)",
+        """CREATE TABLE observations (
+            lecture_no INTEGER NOT NULL,
+            idx INTEGER NOT NULL,
+            student_no INTEGER NOT NULL REFERENCES students,
+            x1 INTEGER NOT NULL,
+            y1 INTEGER NOT NULL,
+            x2 INTEGER NOT NULL,
+            y2 INTEGER NOT NULL,
+            presence TEXT NOT NULL,
+            state TEXT,                       -- the smoothed label
+            label TEXT,                       -- the raw answer, or unsure
+            best TEXT,
+            confidence REAL,
+            probabilities BLOB,               -- little-endian float32, in the order of the rubric's labels
+            model_no INTEGER REFERENCES models,
+            crop_id TEXT,
+            latency_ms REAL,
+            PRIMARY KEY (lecture_no, idx, student_no),
+            FOREIGN KEY (lecture_no, idx) REFERENCES moments
+        ) WITHOUT ROWID""",
+        "CREATE INDEX observations_by_student ON observations (student_no, lecture_no, idx)",
+        """CREATE TABLE episodes (
+            lecture_no INTEGER NOT NULL REFERENCES lectures,
+            student_no INTEGER NOT NULL REFERENCES students,
+            started_s REAL NOT NULL,
+            ended_s REAL NOT NULL,
+            state TEXT NOT NULL,
+            confidence REAL,
+            PRIMARY KEY (lecture_no, student_no, started_s)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE thumbnails (
+            lecture_no INTEGER NOT NULL REFERENCES lectures,
+            student_no INTEGER NOT NULL REFERENCES students,
+            jpeg BLOB NOT NULL,
+            pts_s REAL NOT NULL,
+            keep_until TEXT NOT NULL,
+            PRIMARY KEY (lecture_no, student_no)
+        )""",
+        "CREATE INDEX thumbnails_by_age ON thumbnails (keep_until)",
+        """CREATE TABLE status (
+            lecture_no INTEGER PRIMARY KEY REFERENCES lectures,
+            updated_at TEXT NOT NULL,
+            state TEXT NOT NULL,
+            captured INTEGER NOT NULL,
+            dropped INTEGER NOT NULL,
+            delivered INTEGER NOT NULL,
+            queued INTEGER NOT NULL,
+            p50_ms REAL,
+            p95_ms REAL,
+            source_state TEXT NOT NULL
+        )""",
+        """CREATE TABLE opt_outs (
+            student_no INTEGER PRIMARY KEY REFERENCES students,
+            since_at TEXT NOT NULL
+        )""",
+    ),
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST,)
+
+
+def stored_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Which version the file has; 0 when it is empty.
+
+    Raises:
+        StoreError: the file is a database of another program.
+    """
+    has_table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchone()
+    if has_table and connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
+        return int(connection.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()[0])
+    if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        raise StoreError(f"{path}: a database of another program, expected a classroom store. Choose another --store.")
+    return 0
+
+
+def refuse_newer(version: int, path: Path, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
+    """Refuse a file that a newer program has changed: writing to it would lose what this one does not know.
+
+    Raises:
+        StoreError: naming both versions.
+    """
+    if version > len(migrations):
+        raise StoreError(
+            f"{path}: a store of version {version}, and this program knows up to version {len(migrations)}. "
+            "Upgrade it (pip install --upgrade classroom-monitor), or choose another --store."
+        )
+
+
+def migrate(connection: sqlite3.Connection, path: Path, migrations: tuple[Migration, ...] = MIGRATIONS) -> int:
+    """Bring the file to the newest version, each step whole or not at all; returns how many steps were taken.
+
+    Raises:
+        StoreError: a newer version, or another program's database.
+    """
+    taken = 0
+    while True:
+        version = stored_version(connection, path)
+        refuse_newer(version, path, migrations)
+        if version == len(migrations):
+            return taken
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Another process may have taken the step while this one waited for the lock.
+            if stored_version(connection, path) == version:
+                _take(connection, version + 1, migrations[version])
+                taken += 1
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _take(connection: sqlite3.Connection, number: int, step: Migration) -> None:
+    if number == 1:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(
+            "CREATE TABLE migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)"
+        )
+    for statement in step.statements:
+        connection.execute(statement)
+    connection.execute(
+        "INSERT INTO migrations VALUES (?, ?, ?)", (number, step.name, datetime.now(UTC).isoformat(timespec="seconds"))
+    )
