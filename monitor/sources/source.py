@@ -1,0 +1,125 @@
+"""What a source of frames is, and the one way to open it.
+
+This file knows no codec and no camera: each kind of source has its own file, imported only when it is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from monitor.errors import SourceError
+from monitor.schema import Frame
+
+WEBCAM_PREFIX = "webcam:"
+DEMO = "demo"
+MAX_RATE = 60.0
+
+
+@dataclass(slots=True)
+class SourceCounts:
+    """How many samples a source took, lost and handed over: captured = dropped + delivered + at most one waiting."""
+
+    captured: int = 0
+    """Samples for which there was a picture. Pictures between two samples do not count."""
+    dropped: int = 0
+    """Samples overtaken by a newer one before anybody took them; always 0 where files wait."""
+    delivered: int = 0
+    """Samples handed over by frames()."""
+
+
+class Source(Protocol):
+    """Frames of a recording, a camera or a folder, sampled at one rate; a context manager.
+
+    A frame's index is k where k / rate is the last sample time at or before its pts_s: the same frame has the same
+    index whether the source was read from its start or from start_s. Indices grow, and may leave gaps.
+    """
+
+    uri: str
+    """What was opened, as the user gave it."""
+    live: bool
+    """True where time does not wait: frames come at the pace of the clock, and late takers lose the older ones."""
+    started_at: datetime | None
+    """UTC of media time 0, or None where it is not known."""
+    duration_s: float | None
+    """Length of the whole recording in seconds, or None where it is not known."""
+    counts: SourceCounts
+    faults: list[str]
+    """What could not be read and why, one sentence each, for the report; grows while frames() runs."""
+
+    def frames(self) -> Iterator[Frame]:
+        """The samples in order, once. Leaving the loop early is fine; close() frees the rest."""
+
+    def close(self) -> None:
+        """Free the file or the camera and end the threads; may be called twice, and from another thread."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Closing:
+    """Makes a context manager of anything with close()."""
+
+    def close(self) -> None:
+        """Free what is held."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_source(uri: str, *, rate: float = 1.0, start_s: float = 0.0, realtime: bool = False) -> Source:
+    """Open a recording, a folder of pictures, a webcam or the shipped lecture.
+
+    Args:
+        uri: path of a recording or of a folder of pictures; "webcam:0", "webcam:/dev/video2"; "demo".
+        rate: samples per second of media time, above 0 and at most 60.
+        start_s: media time to start at. Frames with pts_s >= start_s come, the very ones of a run from the start.
+            For a camera, which cannot go back, it is the media time of the moment it is opened.
+        realtime: play a recording at the pace of the clock, as if it were live. Cameras and "demo" always do.
+
+    Raises:
+        SourceError: no such file or device, or nothing in it that can be read; says what was found and what to do.
+        BusyError: the camera is taken by another program.
+    """
+    if not 0.0 < rate <= MAX_RATE:
+        raise SourceError(f"rate must be above 0 and at most {MAX_RATE:g} samples per second, found {rate:g}")
+    if start_s < 0.0:
+        raise SourceError(f"start_s must be 0 or more, found {start_s:g}")
+    if uri == DEMO:
+        from monitor.sources.demo import open_demo
+
+        return open_demo(rate=rate, start_s=start_s)
+    if uri.startswith(WEBCAM_PREFIX):
+        from monitor.sources.webcam import Webcam
+
+        return Webcam(uri.removeprefix(WEBCAM_PREFIX), rate=rate, start_s=start_s)
+    return _open_path(uri, rate=rate, start_s=start_s, realtime=realtime)
+
+
+def _open_path(uri: str, *, rate: float, start_s: float, realtime: bool) -> Source:
+    path = Path(uri).expanduser()
+    if path.is_dir():
+        from monitor.sources.stills import Stills
+
+        return Stills(path, uri=uri, rate=rate, start_s=start_s)
+    from monitor.sources.recording import Recording
+
+    recording = Recording(path, uri=uri, rate=rate, start_s=start_s)
+    if not realtime:
+        return recording
+    from monitor.sources.demo import Playback
+
+    return Playback(recording, start_s=start_s)
