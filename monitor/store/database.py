@@ -5,9 +5,10 @@ It knows neither pictures nor models, only records. Readers are in `reader.py`.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, Self
 from monitor.errors import StoreError
 from monitor.rubric import Rubric, load_rubric
 from monitor.schema import Lecture, Moment
-from monitor.store.encoding import rubric_json, rubric_of, time_text
+from monitor.store.encoding import rubric_json, rubric_of, time_of, time_text
 from monitor.store.location import explained, open_for_writing, store_path
 from monitor.store.lock import LectureLock
 from monitor.store.migrations import migrate
@@ -132,11 +133,14 @@ class Store:
         self._hold(lecture_id)
         with self._reading("reading where the lecture stands"):
             row = self._row(
-                "SELECT resume_index, resume_pts_s, resume_state FROM lectures WHERE lecture_id = ?", lecture_id
+                "SELECT resume_index, resume_pts_s, resume_state, started_at FROM lectures WHERE lecture_id = ?",
+                lecture_id,
             )
         if row is None or row[0] is None:
             return None
-        return ResumePoint(index=row[0], pts_s=row[1], resume_state=row[2] or "")
+        return ResumePoint(
+            index=row[0], pts_s=row[1], resume_state=row[2] or "", started_at=time_of(row[3]) if row[3] else None
+        )
 
     def find_recent(
         self, source: str, within_s: float = 600.0, *, rubric_id: str | None = None, ended: bool = True
@@ -181,20 +185,28 @@ class Store:
         with self._transaction("writing the heartbeat") as now:
             lecture_no = self._lecture_no(lecture_id)
             self._connection.execute(
-                "INSERT OR REPLACE INTO status VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO status VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(lecture_no, now, status.state, status.captured, status.dropped, status.delivered),
                     *(status.queued, status.p50_ms, status.p95_ms, status.source_state),
+                    status.students,
                 ),
             )
             self._connection.execute("UPDATE lectures SET active_at = ? WHERE lecture_no = ?", (now, lecture_no))
 
-    def end_lecture(self, lecture_id: str) -> None:
-        """Record a clean end and give the lecture back. A later moment opens it again."""
+    def ended(self, lecture_id: str) -> bool:
+        """Whether the lecture came to a clean end."""
+        with self._reading("reading whether the lecture ended"):
+            row = self._row("SELECT ended_at FROM lectures WHERE lecture_id = ?", lecture_id)
+        return row is not None and row[0] is not None
+
+    def end_lecture(self, lecture_id: str, *, faults: Sequence[str] = ()) -> None:
+        """Record a clean end and what the source could not give; give the lecture back. A later moment reopens it."""
         with self._transaction(f"ending lecture {lecture_id}") as now:
             lecture_no = self._lecture_no(lecture_id)
             self._connection.execute(
-                "UPDATE lectures SET ended_at = ?, active_at = ? WHERE lecture_no = ?", (now, now, lecture_no)
+                "UPDATE lectures SET ended_at = ?, active_at = ?, faults = ? WHERE lecture_no = ?",
+                (now, now, json.dumps(list(faults), ensure_ascii=False), lecture_no),
             )
             self._connection.execute("UPDATE status SET state = 'ended' WHERE lecture_no = ?", (lecture_no,))
         with self._turn:

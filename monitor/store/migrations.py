@@ -40,6 +40,7 @@ _FIRST = Migration(
             opened_at TEXT NOT NULL,
             active_at TEXT NOT NULL,          -- UTC of the last moment or heartbeat
             ended_at TEXT,                    -- UTC of a clean end
+            faults TEXT NOT NULL DEFAULT '[]',-- JSON list: what of the source could not be read
             students_before INTEGER NOT NULL, -- highest student_no when the lecture began: those it could know
             resume_index INTEGER,
             resume_pts_s REAL,
@@ -132,7 +133,8 @@ _FIRST = Migration(
             queued INTEGER NOT NULL,
             p50_ms REAL,
             p95_ms REAL,
-            source_state TEXT NOT NULL
+            source_state TEXT NOT NULL,
+            students INTEGER NOT NULL
         )""",
         """CREATE TABLE opt_outs (
             student_no INTEGER PRIMARY KEY REFERENCES students,

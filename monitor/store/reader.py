@@ -5,6 +5,7 @@ Works while a writer writes and when there is none. It knows no writer and no ta
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,7 @@ from monitor.store.records import (
 _PAGE_MOMENTS = 200
 _LECTURE = """
     SELECT lecture_id, source, rubric, sample_period_s, model_id, adapter_id, started_at, opened_at, active_at,
-        ended_at, (SELECT count(*) FROM moments WHERE moments.lecture_no = lectures.lecture_no), resume_pts_s
+        ended_at, (SELECT count(*) FROM moments WHERE moments.lecture_no = lectures.lecture_no), resume_pts_s, faults
     FROM lectures"""
 _OBSERVATION = """
     SELECT student_id, o.idx, m.pts_s, m.captured_at, m.committed_at, x1, y1, x2, y2, presence, label, best, confidence,
@@ -174,11 +175,12 @@ class StoreReader:
     def status(self, lecture_id: str) -> MonitorStatus | None:
         """The newest heartbeat, or None before the first."""
         rows = self._rows(
-            "SELECT status.state, captured, dropped, delivered, queued, p50_ms, p95_ms, source_state, updated_at "
+            "SELECT status.state, captured, dropped, delivered, queued, p50_ms, p95_ms, source_state, students, "
+            "updated_at "
             "FROM status JOIN lectures USING (lecture_no) WHERE lecture_id = ?",
             lecture_id,
         )
-        return MonitorStatus(*[*rows[0][:8], time_of(rows[0][8])]) if rows else None
+        return MonitorStatus(*[*rows[0][:9], time_of(rows[0][9])]) if rows else None
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -220,6 +222,7 @@ def _lecture(row: tuple[Any, ...]) -> LectureRecord:
         ended_at=time_of(row[9]) if row[9] else None,
         moments=row[10],
         last_pts_s=row[11],
+        faults=tuple(json.loads(row[12])),
     )
 
 

@@ -21,6 +21,8 @@ class ResumePoint:
     pts_s: float
     resume_state: str
     """As the moment carried it; empty after an erasure: then the stages start anew."""
+    started_at: datetime | None = None
+    """UTC of media time 0, or None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class MonitorStatus:
     p95_ms: float | None = None
     source_state: str = ""
     """For a person: "reading", "camera unplugged, trying again", ..."""
+    students: int = 0
+    """Students in the newest moment, camera-off ones included."""
     updated_at: datetime | None = None
     """UTC of the heartbeat; the store sets it."""
 
@@ -74,6 +78,8 @@ class LectureRecord:
     """Sampled moments stored."""
     last_pts_s: float | None
     """Media time of the newest moment."""
+    faults: tuple[str, ...] = ()
+    """What of the source could not be read, for a person."""
 
 
 @dataclass(frozen=True, slots=True)
