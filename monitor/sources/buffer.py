@@ -86,6 +86,12 @@ class FrameBuffer:
         with self._changed:
             return self._closed
 
+    @property
+    def ended(self) -> bool:
+        """Whether close() was called and nothing is left to take."""
+        with self._changed:
+            return self._closed and self._waiting is None and self._error is None
+
     def wait_closed(self, timeout_s: float) -> bool:
         """Sleep, but wake at once when the buffer is closed; says whether it is."""
         with self._changed:

@@ -87,7 +87,7 @@ def open_source(uri: str, *, rate: float = 1.0, start_s: float = 0.0, realtime: 
         uri: path of a recording or of a folder of pictures; "webcam:0", "webcam:/dev/video2"; "demo".
         rate: samples per second of media time, above 0 and at most 60.
         start_s: media time to start at. Frames with pts_s >= start_s come, the very ones of a run from the start.
-            For a camera, which cannot go back, it is the media time of the moment it is opened.
+            A camera cannot go back: its media time is 0 when it is opened, whatever is asked here.
         realtime: play a recording at the pace of the clock, as if it were live. Cameras and "demo" always do.
 
     Raises:
@@ -105,7 +105,7 @@ def open_source(uri: str, *, rate: float = 1.0, start_s: float = 0.0, realtime: 
     if uri.startswith(WEBCAM_PREFIX):
         from monitor.sources.webcam import Webcam
 
-        return Webcam(uri.removeprefix(WEBCAM_PREFIX), rate=rate, start_s=start_s)
+        return Webcam(uri.removeprefix(WEBCAM_PREFIX), rate=rate)
     return _open_path(uri, rate=rate, start_s=start_s, realtime=realtime)
 
 
@@ -115,11 +115,9 @@ def _open_path(uri: str, *, rate: float, start_s: float, realtime: bool) -> Sour
         from monitor.sources.stills import Stills
 
         return Stills(path, uri=uri, rate=rate, start_s=start_s)
+    from monitor.sources.playback import Playback, ReadAhead
     from monitor.sources.recording import Recording
 
-    recording = Recording(path, uri=uri, rate=rate, start_s=start_s)
-    if not realtime:
-        return recording
-    from monitor.sources.demo import Playback
-
-    return Playback(recording, start_s=start_s)
+    if realtime:
+        return Playback(Recording(path, uri=uri, rate=rate, start_s=start_s, threads=1), start_s=start_s)
+    return ReadAhead(Recording(path, uri=uri, rate=rate, start_s=start_s))
