@@ -34,8 +34,8 @@ STD = 0.5
 class ModelShape:
     """Sizes of the two towers and of the joint between them."""
 
-    image_size: int = 112
-    patch_size: int = 14
+    image_size: int = 128
+    patch_size: int = 16
     vision_width: int = 192
     vision_layers: int = 8
     vision_heads: int = 6
@@ -137,7 +137,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
 def normalise(pixels_rgb: Tensor) -> Tensor:
     """Bytes (B, 3, S, S) 0..255 as the vision tower wants them."""
-    return (pixels_rgb.float() / 255.0 - MEAN) / STD
+    return normalise_floats(pixels_rgb.float() / 255.0)
+
+
+def normalise_floats(pixels: Tensor) -> Tensor:
+    """Pictures 0..1 as the vision tower wants them."""
+    return (pixels - MEAN) / STD
 
 
 def see(model: Idefics3ForConditionalGeneration, pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,127 @@
+"""The settings of a training run: a TOML file, read into dataclasses; an unknown key is refused.
+
+This file knows no torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from monitor.errors import BadInputError
+
+
+@dataclass(frozen=True, slots=True)
+class DataSettings:
+    """What is learned from."""
+
+    folders: tuple[str, ...] = ("runs/renders/train",)
+    """Folders of shards, relative to where the command runs. Shards that appear meanwhile are taken up each epoch."""
+    held_out: str = ""
+    """Folder of shards of other people, for the final figures; empty = the people kept aside."""
+    rubric: str = "attention"
+    development_share: float = 0.05
+    """Share of people in `folders` that are never trained on."""
+    limit: int = 0
+    """At most so many training pictures; 0 = all."""
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherSettings:
+    """The convolutional teacher; minutes = 0 and steps = 0 leaves it out."""
+
+    minutes: float = 0.0
+    steps: int = 0
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+    odds_weight: float = 0.5
+    """Weight of imitating its label odds."""
+    map_weight: float = 1.0
+    """Weight of imitating its features, patch by patch."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSettings:
+    """The run itself. It ends after `steps`, or where that is 0 after `minutes`."""
+
+    seed: int = 0
+    steps: int = 0
+    minutes: float = 0.0
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.05
+    """Share of the run in which the learning rate rises."""
+    truth_weight: float = 1.0
+    """Weight of the auxiliary heads on label and angles."""
+    average: float = 0.999
+    """Decay of the averaged weights, which are what is saved."""
+    half_precision: bool = True
+    """bfloat16 where a processor multiplies it faster; weights stay float32."""
+    threads: int = 1
+    save_every_s: float = 120.0
+    evaluate_every_s: float = 300.0
+    evaluate_most: int = 600
+    """Pictures of the people kept aside that are scored on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class SftSettings:
+    """One run of `classroom train sft`."""
+
+    name: str
+    """Becomes part of the model's id."""
+    out: str = "runs/embedded"
+    data: DataSettings = field(default_factory=DataSettings)
+    model: dict[str, int] = field(default_factory=dict)
+    """Fields of `trainer.model.ModelShape` that differ from its defaults."""
+    teacher: TeacherSettings = field(default_factory=TeacherSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    augmentation: dict[str, float] = field(default_factory=dict)
+    """Fields of `trainer.augment.Augmentation` that differ from its defaults."""
+
+
+def read_settings(path: Path) -> SftSettings:
+    """Read a configuration.
+
+    Raises:
+        BadInputError: no such file, broken TOML, an unknown key or a value of the wrong type, each named.
+    """
+    if not path.is_file():
+        raise BadInputError(f"{path}: no such configuration. The shipped ones are in trainer/configs.")
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise BadInputError(f"{path}: not valid TOML: {error}") from error
+    tables = {"data": DataSettings, "teacher": TeacherSettings, "training": TrainingSettings}
+    for name, kind in tables.items():
+        if name in data:
+            data[name] = _fill(kind, data[name], f"{path}, [{name}]")
+    if not isinstance(data.get("name"), str):
+        raise BadInputError(f"{path}: 'name' must be a text, found {data.get('name')!r}")
+    settings: SftSettings = _fill(SftSettings, data, str(path))
+    for name, steps, minutes in (
+        ("training", settings.training.steps, settings.training.minutes),
+    ):
+        if steps <= 0 and minutes <= 0:
+            raise BadInputError(f"{path}, [{name}]: give steps or minutes, one of them above 0.")
+    return settings
+
+
+def _fill(kind: type[Any], values: dict[str, Any], where: str) -> Any:
+    fields = {one.name: one for one in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise BadInputError(f"{where}: unknown key {unknown[0]!r}; known keys are {', '.join(fields)}")
+    given = {}
+    for key, value in values.items():
+        default = fields[key].default
+        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if isinstance(default, bool | int | float | str) and type(value) is not type(default):
+            raise BadInputError(f"{where}: {key!r} must be {type(default).__name__}, found {value!r}")
+        given[key] = tuple(value) if isinstance(default, tuple) and isinstance(value, list) else value
+    return kind(**given)

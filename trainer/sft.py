@@ -1,0 +1,189 @@
+"""Supervised training of the embedded model: settings in, checkpoint folder out. Resumable, and ends cleanly on Ctrl-C.
+
+This file joins the parts and knows their order; the losses are in student.py, the pictures in feed.py.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from monitor.errors import BadInputError
+from monitor.rubric import Rubric, load_rubric
+from trainer.corpora.record import PictureSet, join
+from trainer.corpora.synthetic import list_shards, read_shard
+from trainer.dialogue import Dialogue
+from trainer.evaluation.held_out import evaluate
+from trainer.feed import Feed
+from trainer.model import Card, Checkpoint, ModelShape, build_model, describe_rubric, save_checkpoint
+from trainer.schedule import Schedule
+from trainer.settings import SftSettings, read_settings
+from trainer.student import Student
+from trainer.teaching import load_or_train, teacher_macro_f1
+from trainer.tokenizer import train_tokenizer
+
+STATE_FILE = "state.pt"
+TEACHER_FILE = "teacher.pt"
+LOG_FILE = "log.jsonl"
+LOG_EVERY_S = 20.0
+
+
+def train_sft(config: Path, *, out: Path | None = None, resume: bool = False) -> Path:
+    """Train the embedded model as a configuration says.
+
+    Args:
+        config: a TOML file, see `trainer.settings.SftSettings`.
+        out: where the checkpoint, the log and the state go; None = as the configuration says.
+        resume: go on where an earlier run in `out` stopped.
+
+    Returns:
+        the checkpoint folder.
+
+    Raises:
+        BadInputError: a bad configuration, no data, or a folder that holds another run.
+        KeyboardInterrupt: after Ctrl-C, once the state is saved.
+    """
+    settings = read_settings(config)
+    folder = out or Path(settings.out)
+    state = folder / STATE_FILE
+    if state.is_file() != resume:
+        raise BadInputError(
+            f"{folder}: holds a run already; add --resume to go on with it, or give another --out."
+            if not resume
+            else f"{folder}: no run to resume ({STATE_FILE} is missing); start it without --resume."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(settings.training.threads)
+    return _Run(settings, folder, resume).go()
+
+
+class _Run:
+    """One process of a run."""
+
+    def __init__(self, settings: SftSettings, folder: Path, resume: bool) -> None:
+        self.settings, self.folder, self.resume = settings, folder, resume
+        self.rubric: Rubric = load_rubric(settings.data.rubric)
+        self.shape = ModelShape(**settings.model)
+        self.feed = Feed(
+            [Path(place) for place in settings.data.folders],
+            self.rubric.names,
+            settings.data.development_share,
+            settings.data.limit,
+        )
+        self.held_out = self._read_held_out()
+        self._logged_at = 0.0
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"),
+            TimeElapsedColumn(), TimeRemainingColumn(),
+        )  # fmt: skip
+        self._tasks = {name: self._bar.add_task(name, total=1.0, visible=False) for name in ("teacher", "student")}
+
+    def go(self) -> Path:
+        """Teacher, then student, then the last figures."""
+        with self._bar:
+            teacher = load_or_train(
+                self.folder / TEACHER_FILE,
+                self.feed, self.shape.image_size, len(self.rubric.labels), self.settings, self._report,
+            )  # fmt: skip
+            if teacher is not None:
+                figure = teacher_macro_f1(teacher, self.held_out, len(self.rubric.labels))
+                self._log({"phase": "teacher", "macro_f1": round(figure, 4)})
+            tokenizer = train_tokenizer()
+            model = build_model(self.shape, tokenizer, self.settings.training.seed)
+            dialogue = Dialogue(self.rubric, tokenizer, self.shape.image_tokens)
+            student = Student(Checkpoint(model, tokenizer, self._card()), dialogue, self.settings, teacher)
+            self._train(student)
+            self._finish(student)
+        return self.folder
+
+    def _train(self, student: Student) -> None:
+        training = self.settings.training
+        done = student.restore(self.folder / STATE_FILE)["progress"] if self.resume else 0.0
+        schedule = Schedule(steps=training.steps, seconds=training.minutes * 60, warmup=training.warmup, done=done)
+        chance = torch.Generator().manual_seed(training.seed + int(1e6 * done))
+        saved_at = evaluated_at = time.monotonic()
+        try:
+            while not schedule.over:
+                self.feed.refresh()
+                for batch in self.feed.epoch(training.batch_size, chance):
+                    losses = student.step(batch, schedule.advance())
+                    self._report("student", schedule.progress, {**losses, "pictures": float(self.feed.size)})
+                    now = time.monotonic()
+                    if now - evaluated_at > training.evaluate_every_s:
+                        evaluated_at = now
+                        self._measure(student)
+                    if now - saved_at > training.save_every_s:
+                        saved_at = now
+                        self._save(student, schedule)
+                    if schedule.over:
+                        break
+        finally:
+            # Also on Ctrl-C: what was learned is kept, and --resume goes on from here.
+            self._save(student, schedule)
+
+    def _measure(self, student: Student) -> None:
+        figures = evaluate(student.averaged(), self.held_out, self.rubric, draws=100)
+        self._log({"phase": "evaluation", **figures})
+
+    def _save(self, student: Student, schedule: Schedule) -> None:
+        student.checkpoint.card.data = self._data()
+        student.checkpoint.card.training["progress"] = round(schedule.progress, 4)
+        student.save(self.folder / STATE_FILE, {"progress": schedule.progress})
+        save_checkpoint(self.folder, student.averaged())
+
+    def _finish(self, student: Student) -> None:
+        """Final figures go into the card."""
+        card = student.checkpoint.card
+        whole = self._held_out_whole() or self.feed.development(10**9)
+        card.metrics = {"held_out": evaluate(student.averaged(), whole, self.rubric)}
+        card.training["finished_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+        save_checkpoint(self.folder, student.averaged())
+        self._log({"phase": "final", **card.metrics["held_out"]})
+
+    def _read_held_out(self) -> PictureSet:
+        """What is measured on the way: other people's renders, or the people kept aside."""
+        most = self.settings.training.evaluate_most
+        whole = self._held_out_whole()
+        return whole.take(range(min(most, len(whole)))) if whole else self.feed.development(most)
+
+    def _held_out_whole(self) -> PictureSet | None:
+        place = self.settings.data.held_out
+        shards = list_shards(Path(place)) if place else []
+        return join([read_shard(shard, self.rubric.names) for shard in shards]) if shards else None
+
+    def _card(self) -> Card:
+        return Card(
+            model_id=f"{self.settings.name}-{datetime.now(UTC):%Y%m%d}",
+            image_size=self.shape.image_size,
+            image_tokens=self.shape.image_tokens,
+            rubrics={self.rubric.rubric_id: describe_rubric(self.rubric)},
+            data=self._data(),
+            training={"settings": asdict(self.settings), "torch": torch.__version__},
+        )
+
+    def _data(self) -> dict[str, Any]:
+        recipes = {}
+        for place in self.settings.data.folders:
+            manifest = Path(place) / "manifest.json"
+            if manifest.is_file():
+                recipes[Path(place).name] = json.loads(manifest.read_text(encoding="utf-8"))
+        return {"recipes": recipes, "pictures": self.feed.size, "shards": self.feed.shards}
+
+    def _report(self, phase: str, progress: float, figures: dict[str, float]) -> None:
+        self._bar.update(self._tasks[phase], completed=progress, visible=True)
+        now = time.monotonic()
+        if now - self._logged_at >= LOG_EVERY_S or progress >= 1.0:
+            self._logged_at = now
+            self._log({"phase": phase, "progress": round(progress, 4), **{k: round(v, 4) for k, v in figures.items()}})
+
+    def _log(self, entry: dict[str, Any]) -> None:
+        entry = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **entry}
+        with (self.folder / LOG_FILE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")

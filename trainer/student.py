@@ -1,0 +1,150 @@
+"""One training step of the embedded model, with its averaged weights and its state on disk.
+
+This file knows the losses and the optimiser, and neither files of pictures nor the clock.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer.augment import Augmentation, augment
+from trainer.dialogue import Dialogue, answer_loss
+from trainer.feed import Batch
+from trainer.model import Checkpoint, normalise_floats, say, see
+from trainer.settings import SftSettings
+from trainer.teacher import Teacher, VisionHeads, imitation_loss, truth_loss
+
+
+class Student:
+    """The model in training."""
+
+    def __init__(self, checkpoint: Checkpoint, dialogue: Dialogue, settings: SftSettings, teacher: Teacher | None) -> None:
+        self.checkpoint = checkpoint
+        self.settings = settings
+        self.model = checkpoint.model
+        self._teacher = teacher.eval() if teacher else None
+        self._dialogue = dialogue
+        self._how = Augmentation(**settings.augmentation)
+        width = self.model.config.vision_config.hidden_size
+        channels = teacher.map_channels if teacher else 1
+        torch.manual_seed(settings.training.seed + 1)
+        self.heads = VisionHeads(width, len(dialogue.rubric.labels), channels)
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self._optimizer = torch.optim.AdamW(self._groups(), lr=settings.training.learning_rate, betas=(0.9, 0.98))
+        self._steps = 0
+        self._chance = torch.Generator().manual_seed(settings.training.seed + 2)
+        self._words = random.Random(settings.training.seed + 3)
+
+    def step(self, batch: Batch, rate: float) -> dict[str, float]:
+        """Learn from one batch.
+
+        Args:
+            batch: pictures and truth.
+            rate: factor on the peak learning rate.
+
+        Returns:
+            the losses, by name.
+        """
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.settings.training.learning_rate * rate
+        self.model.train()
+        losses = self._losses(batch)
+        total = torch.stack(list(losses.values())).sum()
+        self._optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self._parameters(), 1.0)
+        self._optimizer.step()
+        self._follow()
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def averaged(self) -> Checkpoint:
+        """The model with averaged weights: what is measured and saved."""
+        return Checkpoint(self.average, self.checkpoint.tokenizer, self.checkpoint.card)
+
+    def save(self, path: Path, extra: dict[str, Any]) -> None:
+        """Write all that is needed to go on."""
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "heads": self.heads.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "steps": self._steps,
+            "chance": self._chance.get_state(),
+            "words": self._words.getstate(),
+            **extra,
+        }
+        staging = path.with_suffix(".writing")
+        torch.save(state, staging)
+        staging.replace(path)
+
+    def restore(self, path: Path) -> dict[str, Any]:
+        """Go on from what `save` wrote; returns all of it."""
+        # Our own file, with Python's random state in it: more than weights.
+        state: dict[str, Any] = torch.load(path, weights_only=False)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.heads.load_state_dict(state["heads"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._steps = state["steps"]
+        self._chance.set_state(state["chance"])
+        self._words.setstate(state["words"])
+        return state
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        training, lessons = self.settings.training, self.settings.teacher
+        size = self.checkpoint.card.image_size
+        pixels, angles = augment(
+            batch.images, batch.angles_deg, batch.face_boxes_px, size, self._how, self._chance
+        )
+        pixels = normalise_floats(pixels)
+        ids, targets, owner = self._conversation(batch.labels, angles)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=training.half_precision):
+            patches, seen = see(self.model, pixels)
+            judged = self.heads(patches)
+            logits = say(self.model, seen[owner], ids)
+            with torch.no_grad():
+                lesson = self._teacher(pixels) if self._teacher else None
+        losses = {
+            "answer": answer_loss(logits, targets),
+            "truth": truth_loss(judged, batch.labels, angles) * training.truth_weight,
+        }
+        if lesson is not None:
+            odds, features = imitation_loss(judged, lesson)
+            losses["odds"] = odds * lessons.odds_weight
+            losses["map"] = features * lessons.map_weight
+        return losses
+
+    def _conversation(self, labels: Tensor, angles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens and targets of all turns, and which picture each is about."""
+        turns: list[tuple[str, str]] = []
+        owner: list[int] = []
+        for row, (label, angle) in enumerate(zip(labels.tolist(), angles.tolist(), strict=True)):
+            about = self._dialogue.turns(label, angle[2:], self._words)
+            turns += about
+            owner += [row] * len(about)
+        ids, targets = self._dialogue.tokens(turns)
+        return ids, targets, torch.tensor(owner)
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the average towards the weights; quickly at first, when it still holds random ones."""
+        self._steps += 1
+        decay = min(self.settings.training.average, (1 + self._steps) / (10 + self._steps))
+        ours, theirs = list(self.average.parameters()), list(self.model.parameters())
+        torch._foreach_lerp_(ours, theirs, 1 - decay)
+
+    def _parameters(self) -> list[torch.nn.Parameter]:
+        return [*self.model.parameters(), *self.heads.parameters()]
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Biases, norms and embeddings are not decayed."""
+        decayed = [p for p in self._parameters() if p.ndim >= 2]
+        others = [p for p in self._parameters() if p.ndim < 2]
+        decay = self.settings.training.weight_decay
+        return [{"params": decayed, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
