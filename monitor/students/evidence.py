@@ -1,0 +1,131 @@
+"""What a picture says about tiles, given a background colour: how much each pixel differs from it, summed fast.
+
+It holds numbers only: which rectangles are tiles is decided in layouts.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.schema import Image
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+CLEAR_DIFFERENCE = 6
+"""Levels (of 255) above which a pixel is surely not background, for all that H.264 does to a flat area."""
+FULL_CONTRAST = 0.33
+"""Step in mass (0 to 1) at a tile's side that counts as a whole one: about 9 levels above the background."""
+
+
+def _mass_table() -> Image:
+    """Difference in levels -> mass in 0..255: grows like a logarithm, so that a faint tile still counts."""
+    levels = np.arange(256)
+    mass = np.log2(1 + np.maximum(0, levels - 2) / 4) / np.log2(1 + 253 / 4)
+    table: Image = np.rint(255 * mass).astype(np.uint8)
+    return table
+
+
+MASS_TABLE = _mass_table()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A picture seen against one background colour. Sums have one row and column more than the picture."""
+
+    width: int
+    height: int
+    mass_sums: NDArray[np.int32]
+    """Integral of each pixel's difference from the background, 0 to 255 on a logarithmic scale."""
+    clear_sums: NDArray[np.int32]
+    """Integral of the pixels that are surely not background (1 each)."""
+
+    def mass(self, boxes: Ints) -> Floats:
+        """Mean mass, 0 to 1, of boxes (..., 4) as x1, y1, x2, y2; 0 for what is empty or outside."""
+        return _mean(self.mass_sums, self._clipped(boxes)) / 255
+
+    def clear(self, boxes: Ints) -> Floats:
+        """Number of pixels in boxes (..., 4) that are surely not background."""
+        inside = self._clipped(boxes)
+        return _total(self.clear_sums, inside)
+
+    def rows(self, x1: int, x2: int) -> Floats:
+        """Mean mass of each picture row between two columns, (height,)."""
+        sums = self.mass_sums[:, x2].astype(np.int64) - self.mass_sums[:, x1]
+        return np.diff(sums) / (255 * max(1, x2 - x1))
+
+    def columns(self, bands: list[tuple[int, int]]) -> Floats:
+        """Mean mass of each picture column over bands of rows (y1, y2), (width,)."""
+        sums = np.zeros(self.width + 1, np.int64)
+        for y1, y2 in bands:
+            sums += self.mass_sums[y2].astype(np.int64) - self.mass_sums[y1]
+        return np.diff(sums) / (255 * max(1, sum(y2 - y1 for y1, y2 in bands)))
+
+    def _clipped(self, boxes: Ints) -> Ints:
+        """Boxes cut at the picture's edge."""
+        limits = np.array([self.width, self.height, self.width, self.height])
+        return np.clip(boxes, 0, limits)
+
+
+def gather_evidence(image_bgr: Image, background_bgr: NDArray[np.uint8]) -> Evidence:
+    """Compare every pixel with the background: in brightness, and half as much in colour, which H.264 smears."""
+    difference = cv2.absdiff(image_bgr, np.array([*background_bgr.tolist(), 0], np.float64))
+    blue, green, red = cv2.split(difference)
+    colour = cv2.max(cv2.max(blue, green), red)
+    grey = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY)
+    grey_background = float(cv2.cvtColor(background_bgr.reshape(1, 1, 3), cv2.COLOR_BGR2GRAY)[0, 0])
+    bright = cv2.absdiff(grey, np.array([grey_background, 0, 0, 0], np.float64))
+    level = cv2.max(bright, cv2.convertScaleAbs(colour, alpha=0.5))
+    clear = cv2.threshold(level, CLEAR_DIFFERENCE, 1, cv2.THRESH_BINARY)[1]
+    height, width = grey.shape
+    return Evidence(width, height, cv2.integral(cv2.LUT(level, MASS_TABLE)), cv2.integral(clear))
+
+
+def _total(sums: NDArray[np.int32], boxes: Ints) -> Floats:
+    """Sum over boxes (..., 4) by their four corners."""
+    x1, y1, x2, y2 = boxes[..., 0], boxes[..., 1], boxes[..., 2], boxes[..., 3]
+    corners = sums[y2, x2].astype(np.int64) - sums[y1, x2] - sums[y2, x1] + sums[y1, x1]
+    return corners.astype(np.float64)
+
+
+def _mean(sums: NDArray[np.int32], boxes: Ints) -> Floats:
+    """Mean over boxes (..., 4); 0 where a box is empty."""
+    area = np.maximum(0, boxes[..., 2] - boxes[..., 0]) * np.maximum(0, boxes[..., 3] - boxes[..., 1])
+    mean: Floats = np.where(area > 0, _total(sums, boxes) / np.maximum(1, area), 0.0)
+    return mean
+
+
+def side_support(evidence: Evidence, boxes: Ints, gap: int) -> Floats:
+    """How well each side of boxes (n, 4) parts something from background, (n, 4) as left, top, right, bottom, 0 to 1.
+
+    Inside, three pixels beyond the blurred edge are looked at; outside, as much as the gap allows.
+    """
+    x1, y1, x2, y2 = boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3]
+    reach = min(3, max(1, gap - 1))
+    corner = np.maximum(1, (x2 - x1) // 16)
+    left, right, top, bottom = x1 + corner, x2 - corner, y1 + corner, y2 - corner
+    inner = np.stack(
+        [
+            np.stack([x1 + 1, top, x1 + 4, bottom], 1),
+            np.stack([left, y1 + 1, right, y1 + 4], 1),
+            np.stack([x2 - 4, top, x2 - 1, bottom], 1),
+            np.stack([left, y2 - 4, right, y2 - 1], 1),
+        ],
+        1,
+    )
+    outer = np.stack(
+        [
+            np.stack([x1 - reach, top, x1, bottom], 1),
+            np.stack([left, y1 - reach, right, y1], 1),
+            np.stack([x2, top, x2 + reach, bottom], 1),
+            np.stack([left, y2, right, y2 + reach], 1),
+        ],
+        1,
+    )
+    step = evidence.mass(inner) - evidence.mass(outer)
+    support: Floats = np.clip(step / FULL_CONTRAST, -1, 1)
+    return support
