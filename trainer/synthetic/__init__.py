@@ -1,1 +1,1 @@
-"""Rendered students and lectures with exact truth."""
+"""Rendered students with exact truth: people, rooms, gaze, stills, lectures."""

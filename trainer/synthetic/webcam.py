@@ -1,0 +1,46 @@
+"""What a cheap camera and a video call do to a picture: blur, noise, gamma, tint, scaling, JPEG."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.synthetic.room import Picture
+
+
+def photograph(rng: np.random.Generator, picture: Picture, side_px: int, strength: float = 1.0) -> NDArray[np.uint8]:
+    """The square picture as a webcam delivers it, (side, side, 3) uint8 RGB; strength 0 only scales it."""
+    if rng.random() < 0.25 * strength:
+        picture = _motion_blur(rng, picture)
+    picture = _resize(picture, side_px, cv2.INTER_AREA)
+    if rng.random() < 0.45 * strength:
+        share = rng.uniform(0.3 if strength > 1 else 0.4, 0.9)
+        small = _resize(picture, max(24, int(side_px * share)), cv2.INTER_AREA)
+        picture = _resize(small, side_px, int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC])))
+    gamma, gain, tint = rng.uniform(0.7, 1.5), rng.uniform(0.75, 1.2), 1 + rng.normal(0, 0.06, 3)
+    noise = rng.choice([0.0, 0.01, 0.02, 0.05]) * strength
+    if strength > 0:
+        picture = (np.clip(picture, 0, 1) ** gamma * gain * tint).astype(np.float32)
+        picture = picture + rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(noise)
+    pixels = (np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    if rng.random() < 0.8 * strength:
+        pixels = _jpeg(pixels, int(rng.integers(25, 95) / max(1.0, strength**0.5)))
+    return np.ascontiguousarray(pixels)
+
+
+def _resize(picture: Picture, side_px: int, method: int) -> Picture:
+    return np.asarray(cv2.resize(picture, (side_px, side_px), interpolation=method), dtype=np.float32)
+
+
+def _motion_blur(rng: np.random.Generator, picture: Picture) -> Picture:
+    length = int(rng.integers(3, 9))
+    kernel = np.zeros((length, length), dtype=np.float32)
+    cv2.line(kernel, (0, int(rng.integers(length))), (length - 1, int(rng.integers(length))), 1.0, 1)
+    return np.asarray(cv2.filter2D(picture, -1, kernel / kernel.sum()), dtype=np.float32)
+
+
+def _jpeg(pixels_rgb: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    swapped = np.ascontiguousarray(pixels_rgb[..., ::-1])
+    coded = cv2.imencode(".jpg", swapped, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), dtype=np.uint8)[..., ::-1]
