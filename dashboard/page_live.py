@@ -16,7 +16,7 @@ _NEWEST = "newest"
 def live_page() -> None:
     """Draw the page: a picker of lectures, and the room that refreshes itself."""
     choices = _choices()
-    picked = _picker(choices) if choices else _NEWEST
+    picked = _picker(choices) if len(choices) > 1 else _NEWEST
     _room(picked, tuple(choices))
 
 
@@ -55,11 +55,8 @@ def _room(picked: str, known: tuple[str, ...]) -> None:
             return
         with reader:
             there = tuple(record.lecture_id for record in reader.lectures())
-            view = (
-                room_view(reader, there[0] if picked == _NEWEST else picked)
-                if picked in (_NEWEST, *there) and there
-                else None
-            )
+            shown = picked if picked in there else next(iter(there), None)
+            view = room_view(reader, shown) if shown else None
     except ClassroomError as error:
         show_error(error)
         return

@@ -38,6 +38,7 @@ _STATUS_WORDS = {
     "stalled": "No signal",
     "ended": "Ended",
 }
+_PAST_WORDS = {"ended": "As it stood at the end. ", "stalled": "As it stood when last heard. "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Seat:
     confidence: float | None
     age_s: float | None
     """Wall time since the picture was taken; None once the lecture is over."""
+    lost: bool
+    """Missing from the newest pictures, though not for long."""
 
     @property
     def stale(self) -> bool:
@@ -103,8 +106,9 @@ def room_view(reader: StoreReader, lecture_id: str, now: datetime | None = None)
     return {
         "painted": now.timestamp(),
         "status": {"state": state, "word": _STATUS_WORDS[state], "context": _context(record, status, state, now)},
+        "past": state in _PAST_WORDS,
         "sentence": _sentence(record.rubric, seats),
-        "aside": _aside(record.rubric, seats),
+        "aside": _PAST_WORDS.get(state, "") + _aside(record.rubric, seats),
         "chart": _chart(reader, record, live=state in ("live", "waiting")),
         "students": [_tile(reader, record, seat) for seat in seats],
         "facts": _facts(record, status),
@@ -143,6 +147,7 @@ def _seat(row: LatestObservation, names: Mapping[str, str], state: str, now: dat
         unidentified=seen.presence is Presence.UNIDENTIFIED,
         confidence=confidence,
         age_s=age_s,
+        lost=row.age_s > wording.STALE_S and shown != Presence.ABSENT,
     )
 
 
@@ -164,7 +169,7 @@ def _context(record: LectureRecord, status: MonitorStatus | None, state: str, no
 
 def _sentence(rubric: Rubric, seats: Sequence[Seat]) -> list[dict[str, Any]]:
     here = [seat for seat in seats if seat.shown != Presence.ABSENT]
-    count = Counter(seat.shown for seat in here)
+    count = Counter(seat.shown for seat in here if not seat.lost)
     parts = wording.room_sentence([(label.phrase, count[label.name]) for label in rubric.labels], len(here))
     if len(parts) != len(rubric.labels):
         return [{"text": part, "color": None, "mark": 0} for part in parts]
@@ -175,7 +180,8 @@ def _sentence(rubric: Rubric, seats: Sequence[Seat]) -> list[dict[str, Any]]:
 
 
 def _aside(rubric: Rubric, seats: Sequence[Seat]) -> str:
-    return wording.aside_sentence(Counter(seat.shown for seat in seats if seat.shown not in rubric.names))
+    others = ("lost" if seat.lost else seat.shown for seat in seats if seat.lost or seat.shown not in rubric.names)
+    return wording.aside_sentence(Counter(others))
 
 
 def _chart(reader: StoreReader, record: LectureRecord, *, live: bool) -> dict[str, Any]:

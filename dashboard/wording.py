@@ -51,6 +51,7 @@ def aside_sentence(counts: Mapping[str, int]) -> str:
         Presence.PICTURE_STILL: ("picture still", "pictures still"),
         Presence.OPTED_OUT: ("opted out", "opted out"),
         "waiting": ("not read yet", "not read yet"),
+        "lost": ("out of view", "out of view"),
         Presence.ABSENT: ("left the room", "left the room"),
     }
     return ", ".join(
@@ -109,4 +110,4 @@ def source_words(source: str) -> str:
 
 def model_words(model_id: str) -> str:
     """A model's id cut to what tells it apart at a glance."""
-    return model_id if len(model_id) <= 24 else f"{model_id[:15]}…{model_id[-8:]}"
+    return model_id if len(model_id) <= 32 else f"{model_id[:21]}…{model_id[-10:]}"

@@ -100,6 +100,7 @@ function paintNow({ find, data }) {
   find(".pill").dataset.state = data.status.state;
   setText(find(".pill b"), data.status.word);
   setText(find(".context"), data.status.context);
+  find(".sentence").dataset.past = data.past ? "yes" : "no";
   refill(find(".sentence"), JSON.stringify(data.sentence), () => data.sentence.map(sentencePart));
   setText(find(".aside"), data.aside);
 }
@@ -260,7 +261,7 @@ function hideTip({ find }) {
 function paintStudents(room) {
   const grid = room.find(".students");
   const { students } = room.data;
-  grid.dataset.size = students.length <= 6 ? "few" : students.length <= 16 ? "some" : students.length <= 30 ? "many" : "crowd";
+  grid.dataset.size = students.length <= 6 ? "few" : students.length <= 16 ? "some" : "many";
   const gone = new Set(room.tiles.keys());
   students.forEach((student, place) => {
     let tile = room.tiles.get(student.id);
