@@ -14,45 +14,73 @@ from numpy.typing import NDArray
 
 from monitor.schema import Image
 
-FLAT_LEVELS = 5
-"""Levels around a tile's own ground colour that count as that colour after H.264."""
+FLAT_LEVELS = 7
+"""Levels around a tile's own ground colour that count as that colour after H.264; colour counts half."""
 TRIM = 0.07
 """Of each side, where corners, speaker border and blur are."""
-LABEL_FREE = 0.64
+LABEL_FREE = 0.58
 """Part of the height, from the top, where no name label is."""
-MOST_DRAWN = 0.27
-"""Part of the label-free area that a name, initials, a disc or a photograph covers at most."""
-WIDEST_FOOT = 0.33
-"""Part of the width that anything may have at the lower end of that area: shoulders are wider, avatars are not."""
+MOST_DRAWN = 0.3
+"""Part of the area above the label that a name, initials, a disc or a photograph covers at most."""
+OFF_CENTRE = 0.06
+"""Of the width: how far a name or an avatar may be from standing in the middle, left edge plus right edge."""
+UNEVEN = 0.05
+"""Of the width: how much an avatar's rows may differ from their mirror images above and below the middle."""
 
 
 def is_camera_off(tile_bgr: Image) -> bool:
     """Whether a tile shows no camera picture: one flat colour with at most a name, initials or an avatar in the middle.
 
-    A dark room is not flat enough, and somebody before a plain wall has shoulders that reach down and out.
+    A dark room is seldom flat enough; somebody before a plain wall sits off the middle, or widens to the shoulders.
     """
     height, width = tile_bgr.shape[:2]
     if height < 12 or width < 12:
         return False
     x, y = max(2, round(TRIM * width)), max(2, round(TRIM * height))
-    body = tile_bgr[y : round(LABEL_FREE * height), x : width - x]
-    drawn = _unlike_ground(body)
-    side = max(2, body.shape[1] // 6)
-    around = [drawn[:, :side], drawn[:, -side:], drawn[: max(2, body.shape[0] // 8)]]
-    if any(float(part.mean()) > 0.02 for part in around):
+    drawn = _unlike_ground(tile_bgr[y : height - y, x : width - x])
+    drawn = drawn[: _label_top(drawn)]
+    side = max(2, drawn.shape[1] // 8)
+    around = [drawn[:, :side], drawn[:, -side:], drawn[: max(2, height // 14)]]
+    if any(float(part.mean()) > 0.02 for part in around) or float(drawn.mean()) > MOST_DRAWN:
         return False
-    foot = drawn[-max(2, body.shape[0] // 10) :].max(axis=0)
-    return float(drawn.mean()) <= MOST_DRAWN and float(foot.mean()) <= WIDEST_FOOT
+    return _stands_in_the_middle(drawn, height / 2 - y)
 
 
 def _unlike_ground(body_bgr: Image) -> NDArray[np.float32]:
     """1 where a pixel differs from the commonest colour at the sides, else 0; (H, W)."""
-    side = max(2, body_bgr.shape[1] // 6)
-    sides = np.concatenate([body_bgr[:, :side].reshape(-1, 3), body_bgr[:, -side:].reshape(-1, 3)])
-    ground = np.median(sides, axis=0)
-    difference = np.abs(body_bgr.astype(np.int16) - ground.astype(np.int16)).max(axis=2)
-    unlike: NDArray[np.float32] = (difference > FLAT_LEVELS).astype(np.float32)
+    side, upper = max(2, body_bgr.shape[1] // 6), round(LABEL_FREE * body_bgr.shape[0])
+    sides = np.concatenate([body_bgr[:upper, :side].reshape(-1, 3), body_bgr[:upper, -side:].reshape(-1, 3)])
+    difference = body_bgr.astype(np.float32) - np.median(sides, axis=0).astype(np.float32)
+    bright = np.abs(difference @ np.array([0.114, 0.587, 0.299], np.float32))
+    level = np.maximum(bright, 0.5 * np.abs(difference).max(axis=2))
+    unlike: NDArray[np.float32] = (level > FLAT_LEVELS).astype(np.float32)
     return unlike
+
+
+def _label_top(drawn: NDArray[np.float32]) -> int:
+    """The row where the name label begins, seen at the left edge where labels start; else the height."""
+    height, width = drawn.shape
+    upper = round(LABEL_FREE * height)
+    begun = np.flatnonzero(drawn[upper:, : max(2, width // 8)].mean(axis=1) > 0.08)
+    return upper + int(begun[0]) if len(begun) else height
+
+
+def _stands_in_the_middle(drawn: NDArray[np.float32], middle_px: float) -> bool:
+    """Whether what is drawn has its centre in the tile's: across by its edges, down by its rows' widths."""
+    height, width = drawn.shape
+    columns = np.flatnonzero(drawn.sum(axis=0) >= max(1.0, 0.03 * height))
+    if len(columns) == 0:
+        return True
+    if abs(int(columns[0]) + int(columns[-1]) + 1 - width) > max(3.0, OFF_CENTRE * width):
+        return False
+    rows = drawn.mean(axis=1)
+    lines = np.flatnonzero(rows > 0.01)
+    if lines[0] > middle_px - 0.16 * height and lines[-1] < middle_px + 0.22 * height:
+        return True  # a line of text
+    reach = min(height - 1 - middle_px, middle_px)
+    steps = np.arange(0.5, reach, 1.0)
+    below, above = (np.interp(middle_px - 0.5 + sign * steps, np.arange(height), rows) for sign in (1, -1))
+    return float(np.abs(below - above).mean()) <= UNEVEN
 
 
 class StillWatch:
