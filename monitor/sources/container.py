@@ -44,6 +44,13 @@ def open_container(path: Path) -> InputContainer:
     except (av.error.FFmpegError, OSError) as error:
         raise SourceError(_refusal(path, error)) from error
     if not _pictures(container):
+        unknown = [stream for stream in container.streams.video if stream.codec_context is None]
+        if unknown:
+            container.close()
+            raise SourceError(
+                f"{path}: pictures in a coding that this PyAV cannot decode. Expected H.264, HEVC, VP8, VP9 or AV1, "
+                "or the file is cut within its header; convert it: ffmpeg -i IN -c:v libx264 OUT.mp4"
+            )
         found = ", ".join(sorted({stream.type for stream in container.streams})) or "no stream at all"
         container.close()
         raise SourceError(
@@ -61,18 +68,25 @@ def main_video(container: InputContainer) -> VideoStream:
     )
 
 
-def duration_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """Length of the pictures in seconds, as the header promises it."""
+def duration_s(container: InputContainer, stream: VideoStream, origin: int) -> float | None:
+    """Length of the pictures in seconds from `origin` (ticks of the first one), as the header promises it."""
+    if "matroska" in container.format.name:  # counts from 0, not from the first picture
+        end_s = _tagged_end_s(stream)
+        if end_s is None and container.duration is not None:
+            end_s = container.duration / av.time_base
+        return None if end_s is None else max(0.0, end_s - float(origin * (stream.time_base or 0)))
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    tag = stream.metadata.get("DURATION")  # Matroska: "00:01:30.040000000"
-    if tag is not None:
-        try:
-            hours, minutes, seconds = tag.split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-        except ValueError:
-            pass
     return container.duration / av.time_base if container.duration is not None else None
+
+
+def _tagged_end_s(stream: VideoStream) -> float | None:
+    """Where a Matroska stream ends by its own tag, "00:01:30.040000000"."""
+    try:
+        hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    except (KeyError, ValueError):
+        return None
 
 
 def started_at(container: InputContainer, stream: VideoStream) -> datetime | None:
@@ -90,7 +104,11 @@ def started_at(container: InputContainer, stream: VideoStream) -> datetime | Non
 
 def _pictures(container: InputContainer) -> list[VideoStream]:
     attached: Any = av.stream.Disposition.attached_pic
-    return [stream for stream in container.streams.video if not stream.disposition & attached]
+    return [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context is not None and not stream.disposition & attached
+    ]
 
 
 def _refusal(path: Path, error: Exception) -> str:
@@ -106,6 +124,11 @@ def _refusal(path: Path, error: Exception) -> str:
         )
     if _is_text(head):
         return f"{path}: not a recording. Expected {_EXPECTED}, found a text file; give the recording itself."
+    if head.startswith((b"\xff\xd8\xff", b"\x89PNG")):
+        return (
+            f"{path}: a picture, not a recording. Expected {_EXPECTED}; label it with `classroom label`, or give the "
+            "folder it lies in."
+        )
     reason = str(getattr(error, "strerror", None) or error).lower()
     return (
         f"{path}: cannot be read as a recording. Expected {_EXPECTED}, found something else ({reason}). Play it to see "

@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from monitor.sources import h264
 from monitor.sources.skipping import LONGEST_GROUP, REORDER_PACKETS
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
@@ -72,9 +73,17 @@ class PacketReader:
                 return None
             self._packets = self._container.demux(self._stream)
             first = list(islice(self, REORDER_PACKETS))
-            if first and first[0].is_keyframe and first[0].pts is not None and first[0].pts <= ticks:
+            if first and starts_afresh(first[0]) and first[0].pts is not None and first[0].pts <= ticks:
                 return first
         return None
+
+
+def starts_afresh(packet: VideoPacket) -> bool:
+    """Whether decoding can start at this packet and show every later frame whole."""
+    codec = packet.stream.codec_context
+    if codec.name != "h264" or not packet.is_keyframe:
+        return packet.is_keyframe
+    return h264.starts_afresh(bytes(packet), codec.extradata)
 
 
 def groups(packets: Iterable[VideoPacket]) -> Iterator[tuple[list[VideoPacket], list[VideoPacket]]]:
@@ -88,12 +97,12 @@ def groups(packets: Iterable[VideoPacket]) -> Iterator[tuple[list[VideoPacket], 
     pending: list[VideoPacket] = list(islice(source, 1))
     scanned = 1
     while pending:
-        while scanned < min(len(pending), LONGEST_GROUP) and not pending[scanned].is_keyframe:
+        while scanned < min(len(pending), LONGEST_GROUP) and not starts_afresh(pending[scanned]):
             scanned += 1
         missing = scanned + REORDER_PACKETS - len(pending)
         more = list(islice(source, missing)) if missing > 0 else []
         pending += more
-        if more and scanned < LONGEST_GROUP and scanned < len(pending) and not pending[scanned].is_keyframe:
+        if more and scanned < LONGEST_GROUP and not starts_afresh(pending[scanned]):
             continue
         yield pending[:scanned], pending[scanned:]
         pending = pending[scanned:]

@@ -16,8 +16,9 @@ from av.video.frame import VideoFrame
 from monitor.errors import SourceError
 from monitor.schema import Frame
 from monitor.sources.container import duration_s, main_video, open_container, started_at
+from monitor.sources.damage import Damage
 from monitor.sources.display import Display
-from monitor.sources.packets import PacketReader, VideoPacket, groups
+from monitor.sources.packets import PacketReader, VideoPacket, groups, starts_afresh
 from monitor.sources.sampling import SampleGrid
 from monitor.sources.skipping import REORDER_PACKETS, SkipPlan, Stamp
 from monitor.sources.source import Closing, SourceCounts
@@ -27,6 +28,8 @@ _SPARES_UNREFERENCED = {"h264"}
 """Decoders that know before decoding whether any frame refers to this one, and mean it (H.264: nal_ref_idc = 0)."""
 _PROGRESSIVE = 1
 """FFmpeg's AV_FIELD_PROGRESSIVE: in interlaced H.264 one field of a frame may be referred to, the other not."""
+_UNTIMED = {"avi"}
+"""Containers that keep no presentation time of their own: the times of packets do not tell the order of frames."""
 _END_TOLERANCE_S = 1.0
 """How much earlier than promised a recording may end without being called cut short."""
 
@@ -63,7 +66,6 @@ class Recording(Closing):
         self._rate = rate
         self._start_s = start_s
         self._threads = threads if threads is not None else min(_MAX_THREADS, os.cpu_count() or 1)
-        self._damaged: list[float] = []
         self._open()
 
     def _open(self) -> None:
@@ -90,7 +92,8 @@ class Recording(Closing):
         self._grid = SampleGrid.of(self._rate, stream.time_base or Fraction(1, 1000), min(times, default=0))
         self._first_index = self._grid.index(self._grid.ticks_at(self._start_s))
         self._display = Display(stream.sample_aspect_ratio)
-        self.duration_s = duration_s(self._container, stream)
+        self._damage = Damage(self._grid, delay=self._threads)
+        self.duration_s = duration_s(self._container, stream, self._grid.origin)
         self.started_at: datetime | None = started_at(self._container, stream)
 
     def frames(self) -> Generator[Frame, None, None]:
@@ -99,18 +102,18 @@ class Recording(Closing):
             self._seek()
         last = self._first_index - 1
         try:
-            for frame in self._decoded():
-                ticks = frame.pts if frame.pts is not None else frame.dts
-                if ticks is None or self._grid.index(ticks) <= last:
+            for frame, ticks in self._whole(self._decoded()):
+                if self._grid.index(ticks) <= last:
                     continue
                 last = self._grid.index(ticks)
                 if self._grid.seconds(ticks) >= self._start_s:
+                    self._damage.sampled(ticks)
                     self.counts.captured += 1
                     self.counts.delivered += 1
                     yield self._sample(frame, ticks)
             self._note_end()
         finally:
-            self._note_damage()
+            self.faults.extend(self._damage.sentences())
 
     def close(self) -> None:
         """Free the file; frames() must have been left."""
@@ -135,6 +138,17 @@ class Recording(Closing):
             self._container.close()
             self._open()
 
+    def _whole(self, frames: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
+        """Leave out what is damaged or has no time; gives each frame's ticks with it."""
+        for frame in frames:
+            ticks = frame.pts if frame.pts is not None else frame.dts
+            if ticks is None:
+                continue
+            if frame.is_corrupt or self._damage.suspects(ticks):
+                self._damage.lost(ticks)
+            else:
+                yield frame, ticks
+
     def _decoded(self) -> Iterator[VideoFrame]:
         """Whole frames in the order of presentation: the samples, and those that had to be decoded for them."""
         codec = self._stream.codec_context
@@ -142,7 +156,7 @@ class Recording(Closing):
         plan = SkipPlan(lambda ticks: max(self._grid.index(ticks), self._first_index - 1))
         passing = False
         for group, ahead in groups(chain(self._first, self._reader)):
-            parts = plan.plan([_stamp(packet) for packet in group], [_stamp(packet) for packet in ahead])
+            parts = plan.plan(self._stamps(group), self._stamps(ahead))
             for packet, part in zip(group, parts, strict=True):
                 if part.decode:
                     codec.skip_frame = "NONREF" if spare and not part.sampled else "DEFAULT"
@@ -152,36 +166,28 @@ class Recording(Closing):
                 passing = not part.decode
         yield from self._drain()
 
-    def _decode(self, packet: VideoPacket | None) -> Iterator[VideoFrame]:
+    def _stamps(self, packets: list[VideoPacket]) -> list[Stamp]:
+        """Of these packets only the first can be the start of a group."""
+        timed = self._container.format.name not in _UNTIMED
+        return [
+            Stamp(packet.pts if timed else None, i == 0 and starts_afresh(packet)) for i, packet in enumerate(packets)
+        ]
+
+    def _decode(self, packet: VideoPacket | None) -> list[VideoFrame]:
+        if packet is not None:
+            self._damage.decoding(packet.pts, afresh=starts_afresh(packet))
         try:
-            decoded = self._stream.decode(packet)
+            return self._stream.decode(packet)
         except av.error.EOFError:
-            return
+            return []
         except av.error.FFmpegError:
-            self._note_damaged(packet.pts if packet is not None else None)
-            return
-        for frame in decoded:
-            if frame.is_corrupt:
-                self._note_damaged(frame.pts)
-            else:
-                yield frame
+            self._damage.failed()
+            return []
 
     def _drain(self) -> Iterator[VideoFrame]:
         """Take what the decoder still holds, and make it ready to start afresh at a key frame."""
         yield from self._decode(None)
         self._stream.codec_context.flush_buffers()
-
-    def _note_damaged(self, ticks: int | None) -> None:
-        known = self._grid.seconds(ticks) if ticks is not None else (self._damaged or [0.0])[-1]
-        self._damaged.append(known)
-
-    def _note_damage(self) -> None:
-        if self._damaged:
-            self.faults.append(
-                f"damaged: {len(self._damaged)} pictures between {min(self._damaged):.1f} and "
-                f"{max(self._damaged):.1f} s could not be decoded and were passed over"
-            )
-            self._damaged = []
 
     def _note_end(self) -> None:
         end_s = self._grid.seconds(self._reader.end_ticks) if self._reader.end_ticks is not None else None
@@ -191,7 +197,3 @@ class Recording(Closing):
         elif end_s < self.duration_s - _END_TOLERANCE_S:
             reason = self._reader.last_error or "the file ends there; download or copy it again"
             self.faults.append(f"cut short: read {end_s:.1f} of {self.duration_s:.1f} s: {reason}")
-
-
-def _stamp(packet: VideoPacket) -> Stamp:
-    return Stamp(pts=packet.pts, key=packet.is_keyframe)
