@@ -25,11 +25,14 @@ from monitor.store.migrations import migrate
 from monitor.store.moments import MomentWriter
 from monitor.store.reader import StoreReader
 from monitor.store.records import MonitorStatus, ResumePoint
+from monitor.store.roster import Roster
 
 __all__ = ["MonitorStatus", "ResumePoint", "Store", "StoreReader"]
 
 THUMBNAILS_KEPT_S = 7 * 24 * 3600.0
 """Default retention of pictures: a week, then they are purged."""
+RESUME_STATE_KEPT_S = 600.0
+"""A lecture that ended longer ago can still go on, but its stages start anew."""
 
 
 class Store:
@@ -105,14 +108,18 @@ class Store:
         snapshot = rubric_json(rubric or load_rubric(lecture.rubric_id, research=True))
         self._hold(lecture.lecture_id)
         started_at = time_text(lecture.started_at) if lecture.started_at else None
-        with self._transaction(f"beginning lecture {lecture.lecture_id}") as now:
+        with self.writing(f"beginning lecture {lecture.lecture_id}") as (_, now):
             row = self._row("SELECT resume_index FROM lectures WHERE lecture_id = ?", lecture.lecture_id)
             if row and row[0] is not None:
                 raise StoreError(
                     f"{self.path}: lecture {lecture.lecture_id} has moments up to number {row[0]} already. "
                     "Go on from its resume_point, or choose another lecture id."
                 )
-            self._connection.execute("DELETE FROM lectures WHERE lecture_id = ?", (lecture.lecture_id,))
+            for table in ("status", "lectures"):
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE lecture_no = (SELECT lecture_no FROM lectures WHERE lecture_id = ?)",
+                    (lecture.lecture_id,),
+                )
             self._connection.execute(
                 "INSERT INTO lectures (lecture_id, source, rubric_id, rubric, sample_period_s, model_id, adapter_id, "
                 "started_at, opened_at, active_at, students_before) "
@@ -122,7 +129,8 @@ class Store:
                     *(model_id, adapter_id, started_at, now, now),
                 ),
             )
-            self._connection.execute("DELETE FROM thumbnails WHERE keep_until < ?", (now,))
+            self._labels.pop(lecture.lecture_id, None)
+            self._forget_the_past(now)
 
     def resume_point(self, lecture_id: str) -> ResumePoint | None:
         """Where to go on, taking the lecture for this writer; None: no such lecture, or no moment in it yet.
@@ -131,16 +139,17 @@ class Store:
             BusyError: another monitor records it.
         """
         self._hold(lecture_id)
-        with self._reading("reading where the lecture stands"):
+        with self.writing("reading where the lecture stands") as (connection, now):
             row = self._row(
-                "SELECT resume_index, resume_pts_s, resume_state, started_at FROM lectures WHERE lecture_id = ?",
+                "SELECT resume_index, resume_pts_s, resume_state, started_at, lecture_no FROM lectures "
+                "WHERE lecture_id = ?",
                 lecture_id,
             )
-        if row is None or row[0] is None:
-            return None
-        return ResumePoint(
-            index=row[0], pts_s=row[1], resume_state=row[2] or "", started_at=time_of(row[3]) if row[3] else None
-        )
+            if row is None or row[0] is None:
+                return None
+            if not row[2]:
+                Roster(connection, row[4], now).start_anew(row[0])
+        return ResumePoint(row[0], row[1], row[2], started_at=time_of(row[3]) if row[3] else None)
 
     def find_recent(
         self, source: str, within_s: float = 600.0, *, rubric_id: str | None = None, ended: bool = True
@@ -174,7 +183,7 @@ class Store:
         """
         self._hold(moment.lecture_id)
         keep_until = time_text(self._clock() + timedelta(seconds=self._thumbnails_kept_s))
-        with self._transaction(f"storing moment {moment.index} of {moment.lecture_id}") as now:
+        with self.writing(f"storing moment {moment.index} of {moment.lecture_id}") as (_, now):
             lecture_no = self._lecture_no(moment.lecture_id)
             self._refuse_stored(moment)
             labels = self._rubric_labels(moment.lecture_id)
@@ -182,7 +191,7 @@ class Store:
 
     def heartbeat(self, lecture_id: str, status: MonitorStatus) -> None:
         """Overwrite the lecture's status row: the monitor lives, and how it does."""
-        with self._transaction("writing the heartbeat") as now:
+        with self.writing("writing the heartbeat") as (_, now):
             lecture_no = self._lecture_no(lecture_id)
             self._connection.execute(
                 "INSERT OR REPLACE INTO status VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -202,7 +211,7 @@ class Store:
 
     def end_lecture(self, lecture_id: str, *, faults: Sequence[str] = ()) -> None:
         """Record a clean end and what the source could not give; give the lecture back. A later moment reopens it."""
-        with self._transaction(f"ending lecture {lecture_id}") as now:
+        with self.writing(f"ending lecture {lecture_id}") as (_, now):
             lecture_no = self._lecture_no(lecture_id)
             self._connection.execute(
                 "UPDATE lectures SET ended_at = ?, active_at = ?, faults = ? WHERE lecture_no = ?",
@@ -247,17 +256,25 @@ class Store:
         self.close()
 
     @contextmanager
-    def _transaction(self, doing: str) -> Iterator[str]:
-        """A write transaction that commits at the end and rolls back on any error; gives the time as text."""
+    def writing(self, doing: str) -> Iterator[tuple[sqlite3.Connection, str]]:
+        """A write transaction for the rooms of the store: commits at the end, rolls back on any error.
+
+        Gives the connection, and what time it is as text.
+        """
         with self._turn, explained(self.path, doing):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                yield time_text(self._clock())
+                yield self._connection, time_text(self._clock())
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:  # SQLite rolls back by itself on some errors
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def empty_log(self) -> None:
+        """Move all that is committed into the database file and empty the write-ahead log, readers permitting."""
+        with self._turn, explained(self.path, "emptying the log"):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
     def _reading(self, doing: str) -> Iterator[None]:
@@ -278,6 +295,14 @@ class Store:
         if row is None:
             raise StoreError(f"{self.path}: no lecture {lecture_id!r} here. Begin it first, or check the store.")
         return int(row[0])
+
+    def _forget_the_past(self, now: str) -> None:
+        """Pictures whose time is over, and what ended lectures kept to go on from: it may hold names."""
+        self._connection.execute("DELETE FROM thumbnails WHERE keep_until <= ?", (now,))
+        self._connection.execute(
+            "UPDATE lectures SET resume_state = '' WHERE ended_at IS NOT NULL AND active_at < ? AND resume_state != ''",
+            (time_text(self._clock() - timedelta(seconds=RESUME_STATE_KEPT_S)),),
+        )
 
     def _refuse_stored(self, moment: Moment) -> None:
         row = self._row("SELECT resume_index FROM lectures WHERE lecture_id = ?", moment.lecture_id)

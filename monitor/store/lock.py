@@ -5,12 +5,13 @@ The operating system holds the lock, so a killed process leaves none behind; onl
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
 from pathlib import Path
 
-from monitor.errors import BusyError
+from monitor.errors import BusyError, ClassroomError, StoreError
 
 
 class LectureLock:
@@ -22,20 +23,21 @@ class LectureLock:
 
     Raises:
         BusyError: another writer holds it.
+        StoreError: no file can be made or locked there.
     """
 
     def __init__(self, store: Path, lecture_id: str) -> None:
         self._path = store.with_name(f"{store.name}.{re.sub(r'[^A-Za-z0-9_.-]', '_', lecture_id)}.lock")
         while True:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            try:
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            except OSError as error:
+                raise StoreError(f"{self._path}: cannot make the lock of a lecture: {error.strerror}.") from error
             try:
                 _lock(self._file)
             except OSError as error:
                 os.close(self._file)
-                raise BusyError(
-                    f"lecture {lecture_id} is being recorded by another monitor on {store}. "
-                    "End that one first, or start a lecture of its own with another --lecture."
-                ) from error
+                raise self._refusal(error, store, lecture_id) from error
             if self._is_current():
                 return
             os.close(self._file)  # its last holder removed it between our open and our lock
@@ -48,6 +50,14 @@ class LectureLock:
             self._path.unlink(missing_ok=True)  # while it is held: nobody can have locked it in between
         os.close(self._file)
         self._file = -1
+
+    def _refusal(self, error: OSError, store: Path, lecture_id: str) -> ClassroomError:
+        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            return BusyError(
+                f"lecture {lecture_id} is being recorded by another monitor on {store}. "
+                "End that one first, or let this one start a lecture of its own."
+            )
+        return StoreError(f"{self._path}: files cannot be locked here ({error.strerror}). Choose a local disk.")
 
     def _is_current(self) -> bool:
         try:

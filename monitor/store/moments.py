@@ -45,22 +45,23 @@ class MomentWriter:
         self._roster.merge(moment.merges)
         for pseudonym, name in moment.names.items():
             self._roster.name(pseudonym, name)
-        self._insert_observations(moment)
-        self._upsert_episodes(moment)
-        self._replace_thumbnails(moment)
+        opted_out = {row[0] for row in self._connection.execute("SELECT student_no FROM opt_outs")}
+        self._insert_observations(moment, opted_out)
+        self._upsert_episodes(moment, opted_out)
+        self._replace_thumbnails(moment, opted_out)
         self._connection.execute(
             "UPDATE lectures SET resume_index = ?, resume_pts_s = ?, resume_state = ?, active_at = ?, ended_at = NULL "
             "WHERE lecture_no = ?",
             (moment.index, moment.pts_s, moment.resume_state, self._now, self._lecture_no),
         )
 
-    def _insert_observations(self, moment: Moment) -> None:
-        opted_out = {row[0] for row in self._connection.execute("SELECT student_no FROM opt_outs")}
+    # An opt-out counts from the moment it is stored, even before the monitor hears of it.
+
+    def _insert_observations(self, moment: Moment, opted_out: set[int]) -> None:
         rows: list[tuple[object, ...]] = []
         for seen in moment.observations:
             student_no = self._roster.student_no(seen.student_id)
             place = (self._lecture_no, moment.index, student_no, *seen.box.as_tuple())
-            # An opt-out counts from the moment it is stored, even before the monitor hears of it.
             if student_no in opted_out:
                 rows.append((*place, Presence.OPTED_OUT.value, *_NOT_JUDGED))
             else:
@@ -88,20 +89,19 @@ class MomentWriter:
         )
         return int(cursor.lastrowid or 0)
 
-    def _upsert_episodes(self, moment: Moment) -> None:
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO episodes VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (self._lecture_no, self._roster.student_no(e.student_id), e.started_s, e.ended_s, e.state, e.confidence)
-                for e in moment.episodes
-            ],
-        )
+    def _upsert_episodes(self, moment: Moment, opted_out: set[int]) -> None:
+        rows = []
+        for episode in moment.episodes:
+            student_no = self._roster.student_no(episode.student_id)
+            if student_no not in opted_out or episode.state == Presence.OPTED_OUT:
+                values = (episode.started_s, episode.ended_s, episode.state, episode.confidence)
+                rows.append((self._lecture_no, student_no, *values))
+        self._connection.executemany("INSERT OR REPLACE INTO episodes VALUES (?, ?, ?, ?, ?, ?)", rows)
 
-    def _replace_thumbnails(self, moment: Moment) -> None:
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO thumbnails VALUES (?, ?, ?, ?, ?)",
-            [
-                (self._lecture_no, self._roster.student_no(student_id), jpeg, moment.pts_s, self._keep_until)
-                for student_id, jpeg in moment.thumbnails.items()
-            ],
-        )
+    def _replace_thumbnails(self, moment: Moment, opted_out: set[int]) -> None:
+        rows = []
+        for student_id, jpeg in moment.thumbnails.items():
+            student_no = self._roster.student_no(student_id)
+            if student_no not in opted_out:
+                rows.append((self._lecture_no, student_no, jpeg, moment.pts_s, self._keep_until))
+        self._connection.executemany("INSERT OR REPLACE INTO thumbnails VALUES (?, ?, ?, ?, ?)", rows)

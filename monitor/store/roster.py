@@ -66,6 +66,18 @@ class Roster:
             if source != target:
                 self._move(source, target)
 
+    def start_anew(self, resume_index: int) -> None:
+        """The monitor has lost count and will give pseudonyms from s01 again: let the old ones mean nobody."""
+        self._connection.execute(
+            "UPDATE lecture_students SET pseudonym = pseudonym || '@' || ? WHERE lecture_no = ?",
+            (resume_index, self._lecture_no),
+        )
+        self._connection.execute(
+            "UPDATE lectures SET students_before = (SELECT coalesce(max(student_no), 0) FROM students) "
+            "WHERE lecture_no = ?",
+            (self._lecture_no,),
+        )
+
     def _known(self, pseudonym: str) -> int | None:
         """A student of earlier lectures whose name the monitor was told when this one began."""
         row = self._connection.execute(
