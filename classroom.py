@@ -49,7 +49,9 @@ StoreOption = Annotated[
 
 
 @app.callback(invoke_without_command=True)
-def front_door(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+def front_door(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
     """Where does each student look?"""
     if version:
         typer.echo(f"classroom-monitor {__version__}")
@@ -57,7 +59,7 @@ def front_door(version: Annotated[bool, typer.Option("--version", help="Print th
 
 
 @app.command()
-def live(  # noqa: PLR0913 - options of a command line
+def live(
     source: Annotated[str, typer.Option(help="webcam:0, a recording (played in real time), or demo.")] = "webcam:0",
     rate: Rate = 1.0,
     rubric: RubricOption = "attention",
@@ -98,7 +100,7 @@ def live(  # noqa: PLR0913 - options of a command line
 
 
 @app.command()
-def score(  # noqa: PLR0913 - options of a command line
+def score(
     recordings: Annotated[list[Path], typer.Argument(help="Recordings: mp4, mov, mkv or webm; folders of stills.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     rate: Rate = 1.0,
@@ -222,9 +224,10 @@ def synthesize_stills_command(
 ) -> None:
     """Render students into shards of pictures with truth; interrupted, it resumes."""
     _require("moderngl", extra="synthetic")
+    from trainer.synthetic.recipe import read_recipe
     from trainer.synthetic.stills import synthesize_stills
 
-    synthesize_stills(count, seed=seed, out=out, recipe=recipe)
+    synthesize_stills(count, seed, out, read_recipe(recipe))
 
 
 @synthesize_app.command("lecture")

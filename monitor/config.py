@@ -31,7 +31,9 @@ class MonitorSettings:
 
     def __post_init__(self) -> None:
         if not MIN_RATE <= self.rate <= MAX_RATE:
-            raise BadInputError(f"--rate must lie between {MIN_RATE} and {MAX_RATE} samples a second, found {self.rate}")
+            raise BadInputError(
+                f"--rate must lie between {MIN_RATE} and {MAX_RATE} samples a second, found {self.rate}"
+            )
         if self.layout not in LAYOUTS:
             raise BadInputError(f"--layout must be one of {', '.join(LAYOUTS)}, found {self.layout!r}")
 

@@ -64,11 +64,11 @@ class LiveMonitor:
                 classifier,
                 layout=settings.layout,
                 sample_period_s=settings.sample_period_s,
-                known_names=self._store.known_names(),
+                known_names={} if point and point.resume_state else self._store.known_names(),
                 opted_out=self._store.opted_out(),
                 wait_for_names=False,
                 keep_pictures=settings.keep_pictures,
-                resume_state=point.resume_state if point else None,
+                resume_state=(point.resume_state or None) if point else None,
             )
         except BaseException:
             self._store.close()

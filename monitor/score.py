@@ -6,17 +6,18 @@ Interrupted runs go on from the last stored moment. This file knows no terminal:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
-from monitor.bundle import Bundle, open_bundle
+from monitor.bundle import open_bundle
 from monitor.config import MonitorSettings, inference_threads
-from monitor.errors import BadInputError, SourceError
+from monitor.errors import SourceError
 from monitor.pipeline import Pipeline
-from monitor.results import RunFacts, write_results
-from monitor.rubric import Rubric, load_rubric
-from monitor.schema import Frame, Lecture
+from monitor.results import ScoredRecording, write_results
+from monitor.rubric import load_rubric
+from monitor.schema import Lecture
 from monitor.sources.source import Source, open_source
 from monitor.store.database import Store
 from monitor.vlm.bundled import BundledClassifier
@@ -51,8 +52,7 @@ def score_recordings(
     is scored and the damage reported as a warning.
 
     Raises:
-        BadInputError: nothing to score, or the folder holds a run with other settings.
-        BundleError, RubricError, StoreError: before anything is scored.
+        RubricError, BundleError, StoreError: before anything is scored, or when the disk is full.
     """
     rubric = load_rubric(settings.rubric, research=settings.research)
     bundle = open_bundle(settings.bundle)
@@ -60,72 +60,105 @@ def score_recordings(
     out.mkdir(parents=True, exist_ok=True)
     if restart:
         _forget(out)
-    result, facts = ScoreResult(), []
-    with Store.open(out / STORE_NAME) as store:
+    result = ScoreResult()
+    scored: list[ScoredRecording] = []
+    with Store.open(out / STORE_NAME, durable=False) as store:
+        run = BatchRun(store, settings, classifier, report)
         for recording in recordings:
             try:
-                facts.append(_score_one(store, recording, settings, rubric, bundle, classifier, report))
+                scored.append(run.score(recording))
             except SourceError as error:
                 result.errors.append(str(error))
-        if facts:
-            result.written = write_results(store.path, out, facts, settings, rubric, bundle)
-    for fact in facts:
-        result.warnings.extend(fact.faults)
-        if fact.students == 0:
+    if not scored:
+        return result
+    result.written, summaries = write_results(out / STORE_NAME, out, scored, settings, rubric, bundle)
+    for summary in summaries:
+        result.warnings.extend(f"{summary.recording}: {fault}" for fault in summary.faults)
+        if summary.students == 0:
             result.errors.append(
-                f"{fact.recording}: no student was found in any of {fact.samples} samples; "
-                "if there are students, try --layout faces or --layout single"
+                f"{summary.recording}: no student was found in any of {summary.samples} samples; "
+                "if there are students in it, try --layout faces or --layout single"
             )
     return result
 
 
-def _score_one(  # noqa: PLR0913 - the parts of one run, each made once outside
-    store: Store,
-    recording: Path,
-    settings: MonitorSettings,
-    rubric: Rubric,
-    bundle: Bundle,
-    classifier: BundledClassifier,
-    report: ProgressReport,
-) -> RunFacts:
-    with open_source(str(recording), rate=settings.rate) as probe:
-        faults, duration_s, started_at = list(probe.faults), probe.duration_s, probe.started_at
-    run_key = f"{settings.rate:g}|{settings.layout}|{bundle.model_id}|{rubric.rubric_id}|{fingerprint(recording)}"
-    lecture_id = f"rec-{hashlib.sha256(run_key.encode()).hexdigest()[:12]}"
-    point = store.resume_point(lecture_id)
-    if point is None:
-        lecture = Lecture(lecture_id, recording.name, rubric.rubric_id, started_at)
-        store.begin_lecture(lecture, rubric=rubric, sample_period_s=settings.sample_period_s, model_id=bundle.model_id)
-    pipeline = Pipeline(
-        lecture_id,
-        classifier,
-        layout=settings.layout,
-        sample_period_s=settings.sample_period_s,
-        known_names=store.known_names(),
-        keep_pictures=False,
-        resume_state=point.resume_state if point else None,
-    )
-    start_s = (point.index + 1) / settings.rate if point else 0.0
-    ended = point is not None and store.ended(lecture_id)
-    if not ended:
-        with open_source(str(recording), rate=settings.rate, start_s=start_s) as source:
-            for frame in _frames(source):
-                store.commit(pipeline.process(frame))
-                report(recording.name, frame.pts_s, duration_s)
-            faults = list(source.faults)
-        store.end_lecture(lecture_id, faults=faults)
-    pipeline.close()
-    return RunFacts.from_store(store.path, lecture_id, recording, duration_s)
+@dataclass(frozen=True)
+class BatchRun:
+    """What all recordings of one run share."""
 
+    store: Store
+    settings: MonitorSettings
+    classifier: BundledClassifier
+    report: ProgressReport
 
-def _frames(source: Source) -> Iterator[Frame]:
-    """Frames in order; decoding runs ahead on its own thread by a frame or two."""
-    yield from source.frames()
+    def score(self, recording: Path) -> ScoredRecording:
+        """Score one recording from where its lecture stands.
+
+        Raises:
+            SourceError: it cannot be opened, or gives no frame.
+        """
+        settings, lecture_id = self.settings, self._lecture_id(recording)
+        with open_source(str(recording), rate=settings.rate) as whole:
+            scored = ScoredRecording(lecture_id, recording.name, whole.duration_s)
+            point = self.store.resume_point(lecture_id)
+            if self.store.ended(lecture_id):
+                return scored
+            if point is None:
+                self._begin(lecture_id, recording, whole.started_at)
+                self._watch(whole, scored, None)
+                return scored
+        with open_source(str(recording), rate=settings.rate, start_s=(point.index + 1) / settings.rate) as rest:
+            self._watch(rest, scored, point.resume_state or None)
+        return scored
+
+    def _begin(self, lecture_id: str, recording: Path, started_at: datetime | None) -> None:
+        rubric = self.classifier.rubric
+        self.store.begin_lecture(
+            Lecture(lecture_id, recording.name, rubric.rubric_id, started_at),
+            rubric,
+            sample_period_s=self.settings.sample_period_s,
+            model_id=self.classifier.model_id,
+        )
+
+    def _watch(self, source: Source, scored: ScoredRecording, resume_state: str | None) -> None:
+        pipeline = Pipeline(
+            scored.lecture_id,
+            self.classifier,
+            layout=self.settings.layout,
+            sample_period_s=self.settings.sample_period_s,
+            known_names={} if resume_state else self.store.known_names(),
+            keep_pictures=False,
+            resume_state=resume_state,
+        )
+        try:
+            for frame in source.frames():
+                self.store.commit(pipeline.process(frame))
+                self.report(scored.recording, frame.pts_s, scored.duration_s)
+        finally:
+            pipeline.close()
+        self.store.end_lecture(scored.lecture_id, faults=source.faults)
+
+    def _lecture_id(self, recording: Path) -> str:
+        """Named by what it is made of: the same recording under the same settings is the same lecture."""
+        settings, classifier = self.settings, self.classifier
+        made_of = (
+            f"{settings.rate:g}",
+            settings.layout,
+            classifier.rubric.rubric_id,
+            classifier.model_id,
+            fingerprint(recording),
+        )
+        return f"rec-{hashlib.sha256('|'.join(made_of).encode()).hexdigest()[:12]}"
 
 
 def fingerprint(recording: Path) -> str:
-    """Tells recordings apart by size and by their first and last mebibyte; a folder by its names and sizes."""
+    """Tells recordings apart by size and by their first and last mebibyte; a folder by its names and sizes.
+
+    A path that cannot be read has the empty fingerprint: opening it says why.
+    """
     digest = hashlib.sha256()
+    if not recording.exists():
+        return ""
     if recording.is_dir():
         for entry in sorted(path for path in recording.iterdir() if path.is_file()):
             digest.update(f"{entry.name}:{entry.stat().st_size};".encode())
@@ -142,7 +175,3 @@ def fingerprint(recording: Path) -> str:
 def _forget(out: Path) -> None:
     for name in (STORE_NAME, f"{STORE_NAME}-wal", f"{STORE_NAME}-shm"):
         (out / name).unlink(missing_ok=True)
-
-
-def _refuse_foreign(out: Path) -> None:
-    raise BadInputError(f"{out}: holds results of another kind")

@@ -8,7 +8,6 @@ from typing import Any
 
 from monitor.bundle import open_bundle
 from monitor.config import MonitorSettings, inference_threads
-from monitor.errors import SourceError
 from monitor.rubric import load_rubric
 from monitor.schema import Box, Crop, Image
 from monitor.sources.stills import read_picture
@@ -34,10 +33,9 @@ def label_pictures(
     classifier = BundledClassifier(open_bundle(settings.bundle), rubric, threads=inference_threads())
     finder = None if whole else FaceFinder()
     for picture in pictures:
-        try:
-            image = read_picture(picture)
-        except SourceError as error:
-            yield str(error)
+        image = read_picture(picture)
+        if image is None:
+            yield _unreadable(picture)
             continue
         faces = [_whole(image)] if finder is None else [face.box for face in finder.find([image])[0]]
         if not faces:
@@ -67,3 +65,11 @@ def _whole(image: Image) -> Box:
 
 def _head(image: Image, face: Box) -> Image:
     return cut_crop(image, face, _whole(image))
+
+
+def _unreadable(picture: Path) -> str:
+    if not picture.exists():
+        return f"{picture}: no such file. Check the path."
+    if picture.is_dir():
+        return f"{picture}: a folder, expected a picture. Name its pictures, or score the folder: classroom score."
+    return f"{picture}: not a picture that can be read ({picture.stat().st_size} bytes). Expected jpg, png, webp, tiff…"
