@@ -19,7 +19,7 @@ from monitor.errors import StoreError
 from monitor.pipeline import Pipeline
 from monitor.rubric import load_rubric
 from monitor.schema import Frame, Lecture, Moment
-from monitor.sources.source import Source, open_source
+from monitor.sources.source import Source, SourceCounts, open_source
 from monitor.store.database import Store
 from monitor.store.records import MonitorStatus, ResumePoint
 from monitor.vlm.bundled import BundledClassifier
@@ -74,6 +74,13 @@ class LiveMonitor:
             self._store.close()
             raise
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        self.on_stored: Callable[[float, int], None] = lambda latency_ms, waiting: None
+        """Called after each moment: milliseconds from captured to stored, and frames that wait now."""
+
+    @property
+    def counts(self) -> SourceCounts:
+        """Frames captured, dropped and delivered so far."""
+        return self._source.counts
 
     @property
     def store_path(self) -> Path:
@@ -91,6 +98,7 @@ class LiveMonitor:
             moment = self._pipeline.process(self._rebased(frame))
             self._store.commit(moment)
             self._latencies_ms.append((time.monotonic_ns() - frame.monotonic_ns) / 1e6)
+            self.on_stored(self._latencies_ms[-1], self._waiting)
             self._beat("running", moment)
             if moments == 0:
                 report(f"watching {self._source.uri}: {len(moment.observations)} students in the first picture")
@@ -105,6 +113,11 @@ class LiveMonitor:
         self._source.close()
         self._pipeline.close()
         self._store.close()
+
+    @property
+    def _waiting(self) -> int:
+        counts = self._source.counts
+        return counts.captured - counts.dropped - counts.delivered
 
     def _choose_lecture(self, source: str, lecture_id: str | None) -> tuple[str, ResumePoint | None]:
         chosen = lecture_id or self._store.find_recent(source, within_s=SAME_LECTURE_WITHIN_S)
@@ -146,6 +159,7 @@ class LiveMonitor:
             captured=counts.captured,
             dropped=counts.dropped,
             delivered=counts.delivered,
+            queued=self._waiting,
             p50_ms=ordered[len(ordered) // 2] if ordered else 0.0,
             p95_ms=ordered[int(len(ordered) * 0.95)] if ordered else 0.0,
             students=len(moment.observations) if moment else 0,
