@@ -159,7 +159,7 @@ def _row(counted: Tally, number: int, period_s: float) -> str:
     cells = [f"<td>{escape(counted.students[number])}</td>", f"<td>{_clock(int(total.sum()) * period_s)}</td>"]
     for label, count in enumerate(total[:-2]):
         fill = f'<i class="l{label}" style="width:{100 * count / judged:.1f}%"></i>' if judged else ""
-        cells.append(f'<td><span class="share"><b>{fill}</b>{_percent(count, judged)}</span></td>')
+        cells.append(f'<td><span class="share"><b>{fill}</b><em>{_percent(count, judged)}</em></span></td>')
     cells.append(f"<td>{_percent(total[-2], judged)}</td>")
     sure = counted.confidence[number]
     cells += [f"<td>{_clock(int(total[-1]) * period_s)}</td>", f"<td>{'–' if np.isnan(sure) else f'{sure:.0%}'}</td>"]
