@@ -1,0 +1,199 @@
+"""The label graph: uint8 crops in, the exact log-probability of every label out, in one forward pass.
+
+The question stands before the image, so its keys and values are constants. After the image tokens come the label
+tokens, packed as a tree: each sees the prompt and its own ancestors only. It does not know files or quantization.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from export.checkpoint import Asked, Checkpoint
+from export.label_tree import LabelTree, plant
+from export.towers import Rotary, TextLayer, VisionTower
+from monitor.errors import BadInputError
+from monitor.vlm.prompt import answer_text, prompt_text
+
+INPUT, OUTPUT = "pixels", "label_log_probs"
+_OPSET = 20
+_NEVER = -1e9  # finite: a fused kernel adds it to scores, and -inf minus -inf is not a number
+
+
+@dataclass(frozen=True, slots=True)
+class PackedPrompt:
+    """One rubric's prompt and labels as token ids."""
+
+    prefix: tuple[int, ...]
+    """From the first token to the last before the image."""
+    image_tokens: int
+    suffix: tuple[int, ...]
+    """From the first token after the image to the last of the prompt; at least one."""
+    tree: LabelTree
+
+
+def pack(checkpoint: Checkpoint, asked: Asked) -> PackedPrompt:
+    """Turn a question and its phrases into tokens, exactly as training had them.
+
+    Raises:
+        BadInputError: the prompt does not hold one run of image tokens between text.
+    """
+    image_tokens = int(checkpoint.card["image_tokens"])
+    prompt = prompt_text(asked.question, image_tokens)
+    ids = _encode(checkpoint.tokenizer, prompt)
+    image_id = checkpoint.model.config.image_token_id
+    places = [place for place, token in enumerate(ids) if token == image_id]
+    if not places or len(places) != image_tokens or places[-1] - places[0] + 1 != image_tokens:
+        raise BadInputError(
+            f"{checkpoint.folder}: expected {image_tokens} image tokens in one run, found {len(places)} in the prompt"
+        )
+    if places[0] == 0 or places[-1] + 1 == len(ids):
+        raise BadInputError(f"{checkpoint.folder}: the prompt needs text before and after the image")
+    sequences = []
+    for phrase in asked.phrases:
+        whole = _encode(checkpoint.tokenizer, prompt + answer_text(phrase))
+        if whole[: len(ids)] != ids:
+            raise BadInputError(f"{checkpoint.folder}: the phrase {phrase!r} changes the tokens of the prompt")
+        sequences.append(whole[len(ids) :])
+    return PackedPrompt(tuple(ids[: places[0]]), image_tokens, tuple(ids[places[-1] + 1 :]), plant(sequences))
+
+
+class LabelGraph(nn.Module):
+    """Scores all labels of one rubric.
+
+    The packed sequence is: image tokens, suffix, label-tree nodes. "Tail" below means suffix and nodes.
+    """
+
+    def __init__(self, model: Any, packed: PackedPrompt, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        text, config = model.model.text_model, model.config.text_config
+        if config.hidden_act != "silu":
+            raise ValueError(f"the text tower knows silu only, found {config.hidden_act!r}")
+        self.vision = VisionTower(model, mean, std)
+        self.image_tokens = packed.image_tokens
+        self.layers = nn.ModuleList(TextLayer(layer, config) for layer in text.layers)
+        self.norm, self.head = text.norm, model.lm_head
+        start, suffix = len(packed.prefix), len(packed.suffix)
+        after = start + packed.image_tokens
+        depths = [after + place for place in range(suffix)] + [after + suffix + depth for depth in packed.tree.depths]
+        self.rotary = Rotary(text, torch.tensor([*range(start, after), *depths]))
+        self.register_buffer("bias", _tree_bias(packed))
+        self.register_buffer("tail", _embed(text, (*packed.suffix, *packed.tree.tokens)))
+        self._cache_prefix(text, packed.prefix)
+        self._index_steps(packed, suffix)
+        self.bias: Tensor
+        self.tail: Tensor
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(B, S, S, 3) uint8 RGB to (B, labels) log-probabilities; over free text, so they need not sum to one."""
+        images = self.vision(pixels)
+        batch = images.shape[0]
+        states = torch.cat((images, self.tail.expand(batch, -1, -1)), dim=1)
+        for number, layer in enumerate(self._text_layers()):
+            query, key, value = layer.project(states, self.rotary.cos, self.rotary.sin)
+            key = torch.cat((self.get_buffer(f"keys_{number}").expand(batch, -1, -1), key), dim=1)
+            value = torch.cat((self.get_buffer(f"values_{number}").expand(batch, -1, -1), value), dim=1)
+            bias = self.bias
+            if number + 1 == len(self.layers):  # nothing reads the last states of the image tokens
+                states, query, bias = (
+                    states[:, self.image_tokens :],
+                    query[:, self.image_tokens :],
+                    bias[:, :, self.image_tokens :],
+                )
+            states = layer.finish(states, query, key, value, bias)
+        return self._score(states)
+
+    def _text_layers(self) -> list[TextLayer]:
+        return [layer for layer in self.layers if isinstance(layer, TextLayer)]
+
+    def _score(self, tail: Tensor) -> Tensor:
+        """(B, tail, D) to (B, labels): the sum of each label's token log-probabilities."""
+        rows = tail[:, self.first_row :]
+        rows = torch.nn.functional.rms_norm(rows, (rows.shape[-1],), self.norm.weight, self.norm.variance_epsilon)
+        logits = self.head(rows)
+        chosen = logits.flatten(1)[:, self.flat_steps] - torch.logsumexp(logits, dim=-1)[:, self.step_rows]
+        scores: Tensor = chosen @ self.step_labels
+        return scores
+
+    @torch.no_grad()
+    def _cache_prefix(self, text: Any, prefix: Sequence[int]) -> None:
+        """Keys and values of the tokens before the image, computed once: 1, P, key_heads * d per layer."""
+        states = _embed(text, prefix)
+        rotary = Rotary(text, torch.arange(len(prefix)))
+        future = torch.full((len(prefix), len(prefix)), _NEVER).triu(1)[None, None]
+        for number, layer in enumerate(self._text_layers()):
+            query, key, value = layer.project(states, rotary.cos, rotary.sin)
+            self.register_buffer(f"keys_{number}", key.clone())
+            self.register_buffer(f"values_{number}", value.clone())
+            states = layer.finish(states, query, key, value, future)
+
+    def _index_steps(self, packed: PackedPrompt, suffix: int) -> None:
+        """Tables that pick each label's tokens out of the head's rows."""
+        self.first_row = suffix - 1
+        flat = [(label, node + 1, token) for label, steps in enumerate(packed.tree.steps) for node, token in steps]
+        labels = torch.zeros(len(flat), len(packed.tree.steps))
+        for place, (label, _, _) in enumerate(flat):
+            labels[place, label] = 1.0
+        width = self.head.weight.shape[0]
+        self.register_buffer("flat_steps", torch.tensor([row * width + token for _, row, token in flat]))
+        self.register_buffer("step_rows", torch.tensor([row for _, row, _ in flat]))
+        self.register_buffer("step_labels", labels)
+        self.flat_steps: Tensor
+        self.step_rows: Tensor
+        self.step_labels: Tensor
+
+
+def build(checkpoint: Checkpoint, rubric_id: str) -> LabelGraph:
+    """The label graph of a checkpoint for one rubric, as a torch module."""
+    packed = pack(checkpoint, checkpoint.asked(rubric_id))
+    return LabelGraph(checkpoint.model, packed, checkpoint.card["mean"], checkpoint.card["std"]).eval()
+
+
+def write_onnx(graph: LabelGraph, image_size: int, path: Path) -> None:
+    """Export the graph in fp32 with a free batch size."""
+    pixels = torch.zeros(2, image_size, image_size, 3, dtype=torch.uint8)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells that torchvision, which nobody needs, is absent
+    program = torch.onnx.export(
+        graph,
+        (pixels,),
+        dynamo=True,
+        opset_version=_OPSET,
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        dynamic_shapes={"pixels": {0: torch.export.Dim("batch", min=1, max=4096)}},
+        verbose=False,
+    )
+    assert program is not None
+    program.save(str(path), external_data=False)
+
+
+def _encode(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+@torch.no_grad()
+def _embed(text: Any, tokens: Sequence[int]) -> Tensor:
+    states: Tensor = text.embed_tokens(torch.tensor([list(tokens)]))
+    return states.clone()
+
+
+def _tree_bias(packed: PackedPrompt) -> Tensor:
+    """What each row may see, 1, 1, rows, prefix + rows: 0 where it may, else a very low score."""
+    prefix, images, suffix = len(packed.prefix), packed.image_tokens, len(packed.suffix)
+    shared = images + suffix
+    rows = shared + len(packed.tree.tokens)
+    bias = torch.full((rows, prefix + rows), _NEVER)
+    bias[:, :prefix] = 0
+    for row in range(shared):
+        bias[row, prefix : prefix + row + 1] = 0
+    for node in range(len(packed.tree.tokens)):
+        bias[shared + node, prefix : prefix + shared] = 0
+        for seen in packed.tree.ancestors(node):
+            bias[shared + node, prefix + shared + seen] = 0
+    return bias[None, None]

@@ -1,0 +1,42 @@
+"""One small checkpoint and its bundle, made once for all tests of this room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from export.checkpoint import open_checkpoint
+from export.label_graph import build, write_onnx
+from export.quantize import strip
+from export.write_bundle import export_bundle
+from tests.export.checkpoints import SIDE, write_checkpoint, write_shards
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint folder with random weights."""
+    return write_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture(scope="session")
+def heldout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Held-out shards."""
+    return write_shards(tmp_path_factory.mktemp("heldout"), 96)
+
+
+@pytest.fixture(scope="session")
+def plain_graph(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint's fp32 graph, as an export writes it."""
+    path = tmp_path_factory.mktemp("plain") / "fp32.onnx"
+    write_onnx(build(open_checkpoint(checkpoint), "attention"), SIDE, path)
+    strip(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(checkpoint: Path, heldout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported bundle; random weights change their mind at any rounding, so agreement has no bar here."""
+    out = tmp_path_factory.mktemp("exported") / "bundle"
+    export_bundle(checkpoint, heldout, out, min_agreement=0.0)
+    return out

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from export.checkpoint import open_checkpoint
+from export.label_graph import build, pack
+from export.parity import open_graph, score
+from monitor.errors import BadInputError
+from monitor.rubric import load_rubric, parse_rubric
+from tests.export.checkpoints import SIDE, plain_scores, random_pixels, write_checkpoint
+
+NESTED = """
+id = "posture"
+title = "Nested answers"
+kind = "behaviour"
+question = "How does the student sit, and is the answer's first word enough?"
+
+[[labels]]
+name = "up"
+phrase = "up"
+definition = "d"
+color = "#000000"
+
+[[labels]]
+name = "upright"
+phrase = "upright"
+definition = "d"
+color = "#000001"
+
+[[labels]]
+name = "both"
+phrase = "upright and still"
+definition = "d"
+color = "#000002"
+
+[[labels]]
+name = "other"
+phrase = "otherwise, or not to be seen"
+definition = "d"
+color = "#000003"
+"""
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_one_pass_scores_every_label_as_transformers_does_one_by_one(seed: int, tmp_path: Path) -> None:
+    rubric = parse_rubric(NESTED, where="test")
+    folder = write_checkpoint(tmp_path, seed=seed, rubric=rubric)
+    pixels = random_pixels(4, SIDE, seed)
+    expected = plain_scores(folder, pixels, rubric)
+    with torch.no_grad():
+        found = build(open_checkpoint(folder), rubric.rubric_id)(torch.from_numpy(pixels))
+    assert expected.std(0).min() > 1e-3  # the pictures matter
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
+def test_exported_graph_takes_any_batch_and_answers_as_transformers_does(checkpoint: Path, plain_graph: Path) -> None:
+    pixels = random_pixels(7, SIDE)
+    expected = plain_scores(checkpoint, pixels, load_rubric("attention")).numpy()
+    session = open_graph(plain_graph)
+    for batch in (1, 3, 7):
+        np.testing.assert_allclose(score(session, pixels[:batch]), expected[:batch], atol=1e-4, rtol=0)
+
+
+def test_graph_computes_no_more_rows_of_the_head_than_the_labels_need(checkpoint: Path, plain_graph: Path) -> None:
+    opened = open_checkpoint(checkpoint)
+    packed = pack(opened, opened.asked("attention"))
+    shapes = onnx.shape_inference.infer_shapes(onnx.load(plain_graph)).graph.value_info
+    vocabulary = opened.model.config.text_config.vocab_size
+    rows = {
+        dims[1].dim_value
+        for dims in (info.type.tensor_type.shape.dim for info in shapes)
+        if len(dims) == 3 and dims[2].dim_value == vocabulary
+    }
+    assert rows == {len(packed.tree.tokens) + 1}
+
+
+def test_exported_file_tells_nothing_of_the_machine_that_wrote_it(plain_graph: Path) -> None:
+    written = plain_graph.read_bytes()
+    assert str(Path(__file__).parents[2]).encode() not in written
+    assert b"site-packages" not in written
+
+
+def test_card_without_the_pictures_mean_is_refused(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path)
+    card = json.loads((folder / "classroom.json").read_text(encoding="utf-8"))
+    del card["mean"]
+    (folder / "classroom.json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(BadInputError, match="mean"):
+        open_checkpoint(folder)
+
+
+def test_rubric_that_the_checkpoint_does_not_know_is_named(checkpoint: Path) -> None:
+    with pytest.raises(BadInputError, match=r"engagenet.*only for attention"):
+        open_checkpoint(checkpoint).asked("engagenet")
+
+
+def test_missing_tokenizer_is_named(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(BadInputError, match=r"missing: tokenizer\.json"):
+        open_checkpoint(folder)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export.heldout import read_heldout
+from export.write_bundle import export_bundle, main
+from monitor.bundle import open_bundle, sha256_of
+from monitor.errors import BadInputError, BundleError
+from monitor.rubric import load_rubric
+from tests.export.checkpoints import write_shards
+
+
+def test_manifest_vouches_for_each_file_and_tells_how_it_was_measured(bundle_folder: Path) -> None:
+    manifest = json.loads((bundle_folder / "manifest.json").read_text(encoding="utf-8"))
+    assert set(manifest["files"]) == {"label_graph.onnx", "tokenizer.json"}
+    for name, entry in manifest["files"].items():
+        assert entry["sha256"] == sha256_of((bundle_folder / name).read_bytes())
+    rubric = load_rubric("attention")
+    assert manifest["rubrics"]["attention"]["labels"] == list(rubric.names)
+    assert manifest["model_id"].startswith("tiny-random-")
+    assert manifest["model_id"].endswith(manifest["files"]["label_graph.onnx"]["sha256"][:8])
+    assert manifest["figures"]["fp32"]["worst_log_prob_gap_to_transformers"] < 1e-4
+    assert set(manifest["figures"]["quantizations"]) == {"int8-static", "int8-dynamic"}
+    assert manifest["figures"]["calibration"]["coverage"] >= 0.9
+    assert manifest["training"]["training"] == {"seed": 0, "steps": 0}
+    assert manifest["license"] == "Apache-2.0"
+
+
+def test_card_tells_figures_groups_and_limits(bundle_folder: Path) -> None:
+    card = (bundle_folder / "README.md").read_text(encoding="utf-8")
+    manifest = json.loads((bundle_folder / "manifest.json").read_text(encoding="utf-8"))
+    for part in ("macro-F1", "## Limits", "at the screen", manifest["model_id"], "seed: 0"):
+        assert part in card
+    assert str(manifest["figures"]["heldout"]["macro_f1"]) in card
+
+
+def test_graph_at_odds_with_the_checkpoint_leaves_no_bundle(checkpoint: Path, heldout: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="No bundle was written"):
+        export_bundle(checkpoint, heldout, tmp_path / "out", methods=("int8-static",), min_agreement=1.01)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_bundle_replaces_the_old_whole(checkpoint: Path, heldout: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    export_bundle(checkpoint, heldout, out, methods=("int8-dynamic",), min_agreement=0.0)
+    first = open_bundle(out).model_id
+    assert main([str(checkpoint), str(heldout), str(out), "--min-agreement", "0"]) == 0
+    assert open_bundle(out).manifest["quantization"] == "int8-static"
+    assert open_bundle(out).model_id != first
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_folder_that_is_no_bundle_is_never_replaced(checkpoint: Path, heldout: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
+    with pytest.raises(BundleError, match="no bundle"):
+        export_bundle(checkpoint, heldout, tmp_path)
+    assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "years of work"
+
+
+def test_command_prints_what_is_wrong_and_returns_its_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "none"), str(tmp_path), str(tmp_path / "out")]) == 2
+    assert "missing: config.json" in capsys.readouterr().out
+
+
+def test_heldout_people_are_split_once_and_for_all(tmp_path: Path) -> None:
+    labels = load_rubric("attention").names
+    few = read_heldout(write_shards(tmp_path / "few", 30), labels, 56)
+    many = read_heldout(write_shards(tmp_path / "many", 60), labels, 56)
+    assert few.pixels.shape == (30, 56, 56, 3)
+    assert 0 < few.in_first_half.sum() < 30
+    assert not set(few.people[few.in_first_half]) & set(many.people[~many.in_first_half])
+    assert (~few.clear).sum() == 3
+
+
+def test_heldout_folder_without_shards_or_truth_is_named(tmp_path: Path) -> None:
+    labels = load_rubric("attention").names
+    with pytest.raises(BadInputError, match="no shard_"):
+        read_heldout(tmp_path, labels, 56)
+    shards = write_shards(tmp_path, 10)
+    with pytest.raises(BadInputError, match="not in the rubric"):
+        read_heldout(shards, ("screen", "other"), 56)
+    (shards / "shard_00000.jsonl").unlink()
+    with pytest.raises(BadInputError, match=r"shard_00000\.jsonl is missing"):
+        read_heldout(shards, labels, 56)
+    np.savez(shards / "shard_00000.npz", images=np.zeros((3, 8, 8, 3), np.uint8))
+    (shards / "shard_00000.jsonl").write_text('{"label": "screen", "person_id": "p"}\n', encoding="utf-8")
+    with pytest.raises(BadInputError, match="3 pictures but 1 lines"):
+        read_heldout(shards, labels, 56)
