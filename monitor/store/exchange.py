@@ -20,7 +20,7 @@ from monitor.store.records import LectureRecord, StoredObservation
 
 STUDENT_COLUMNS = ("student_id", "name")
 EPISODE_COLUMNS = ("lecture_id", "recording", "student_id", "state", "started_s", "ended_s", "confidence")
-_ROWS_PER_GROUP = 16_384
+_ROWS_PER_GROUP = 8_192
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -71,10 +71,8 @@ def write_labels_parquet(
             unfinished, schema, version="2.6", compression="zstd", store_schema=False
         ) as writer,
     ):
-        while batch := list(islice(rows, _ROWS_PER_GROUP)):
-            columns = [list(column) for column in zip(*batch, strict=True)]
-            writer.write_table(pyarrow.table(columns, schema=schema), row_group_size=_ROWS_PER_GROUP)
-            count += len(batch)
+        while written := _write_group(writer, schema, islice(rows, _ROWS_PER_GROUP)):
+            count += written
     return count
 
 
@@ -147,6 +145,17 @@ def _schema(rubric: Rubric) -> Any:
     )
 
 
+def _write_group(writer: Any, schema: Any, rows: Iterable[tuple[object, ...]]) -> int:
+    """Write one group of rows, and let go of it before the next is read."""
+    import pyarrow
+
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    if not columns:
+        return 0
+    writer.write_table(pyarrow.table(columns, schema=schema), row_group_size=_ROWS_PER_GROUP)
+    return len(columns[0])
+
+
 def _label_row(lecture: LectureRecord, recording: str, row: StoredObservation) -> tuple[object, ...]:
     names = lecture.rubric.names
     chances = [row.probabilities[name] for name in names] if row.probabilities else [None] * len(names)
@@ -180,4 +189,5 @@ def _whole(path: Path) -> Iterator[Path]:
         reason = error.strerror or str(error)
         raise StoreError(f"{path}: cannot be written: {reason}. Free some space or choose another folder.") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        if unfinished.exists():
+            unfinished.unlink()

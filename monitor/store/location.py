@@ -83,7 +83,8 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             return _readable(path, "mode=ro")
         except sqlite3.OperationalError:
             # A folder that cannot be written (an archive): SQLite may then not make the files that WAL wants.
-            if Path(f"{path}-wal").exists():
+            log = Path(f"{path}-wal")
+            if log.exists() and log.stat().st_size > 0:
                 raise
             return _readable(path, "mode=ro&immutable=1")
 

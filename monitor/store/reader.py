@@ -26,7 +26,7 @@ from monitor.store.records import (
     Thumbnail,
 )
 
-_PAGE_MOMENTS = 200
+_PAGE_MOMENTS = 64
 _LECTURE = """
     SELECT lecture_id, source, rubric, sample_period_s, model_id, adapter_id, started_at, opened_at, active_at,
         ended_at, (SELECT count(*) FROM moments WHERE moments.lecture_no = lectures.lecture_no), resume_pts_s, faults

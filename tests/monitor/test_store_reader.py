@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
 
 
 def store_with(path: Path, *moments: Moment) -> Path:
-    with Store.open(path, clock=lambda: NOW) as store:
+    with Store.open(path, durable=False, clock=lambda: NOW) as store:
         store.begin_lecture(lecture(), model_id="tiny-1")
         for one in moments:
             store.commit(one)
