@@ -32,6 +32,7 @@ class ReadAhead(Closing):
         self.faults = recording.faults
         self._recording = recording
         self._buffer = FrameBuffer(self.policy, self.counts)
+        self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=type(self).__name__.lower(), daemon=True)
 
     def frames(self) -> Iterator[Frame]:
@@ -51,9 +52,10 @@ class ReadAhead(Closing):
     def close(self) -> None:
         """End the thread and free the file."""
         self._buffer.close()
-        if self._thread.ident is not None and self._thread is not threading.current_thread():
+        if self._thread.ident is not None:
             self._thread.join()
-        self._recording.close()
+        with self._closing:  # two threads may come here, and the file must not be freed twice
+            self._recording.close()
 
     def _begin(self) -> None:
         """Called once, just before the first frame is decoded."""
