@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import argparse
 import random
-import time
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -131,15 +132,31 @@ def running(moments: int, state: str = "running") -> MonitorStatus:
     return MonitorStatus(state, captured=moments + 2, dropped=2, delivered=moments, p50_ms=310.0, p95_ms=420.0)
 
 
-def go_on(path: Path, room: Room, *, first: int, gone_from_s: int) -> None:
-    """Write a moment each second until the process is ended."""
-    with Store.open(path) as store:
+def go_on(path: Path, room: Room, *, first: int, gone_from_s: int, stop: threading.Event) -> None:
+    """Write a moment each second until told to stop."""
+    with Store.open(path, durable=False) as store:
         store.resume_point(room.lecture_id)
         for index in range(first, 1 << 30):
             room.start = datetime.now(UTC) - timedelta(seconds=index)
             store.commit(room.moment(index, gone_from_s))
             store.heartbeat(room.lecture_id, running(index))
-            time.sleep(1.0)
+            if stop.wait(1.0):
+                return
+
+
+@contextmanager
+def going_on(path: Path, students: int = 12, seconds: int = 120, lecture_id: str = "algebra") -> Iterator[Room]:
+    """A lecture that began `seconds` ago and goes on while the block runs."""
+    room = write_lecture(path, students, seconds, lecture_id=lecture_id)
+    stop = threading.Event()
+    keywords = {"first": seconds, "gone_from_s": seconds, "stop": stop}
+    writer = threading.Thread(target=go_on, args=(path, room), kwargs=keywords)
+    writer.start()
+    try:
+        yield room
+    finally:
+        stop.set()
+        writer.join()
 
 
 if __name__ == "__main__":
@@ -154,4 +171,4 @@ if __name__ == "__main__":
         options.store, options.students, options.seconds, lecture_id=options.id, ended=not options.live
     )
     if options.live:
-        go_on(options.store, written, first=options.seconds, gone_from_s=options.seconds)
+        go_on(options.store, written, first=options.seconds, gone_from_s=options.seconds, stop=threading.Event())

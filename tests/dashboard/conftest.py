@@ -1,0 +1,72 @@
+"""A real Streamlit server and a real Chromium for the dashboard's tests."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from dashboard.launch import dashboard_command
+
+Serve = Callable[[Path], str]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A headless browser. Its absence is a failure, not a reason to skip: these tests are the proof of the page."""
+    with sync_playwright() as playwright:
+        names = ("chromium", "chromium-browser", "google-chrome")
+        installed = next((path for name in names if (path := shutil.which(name))), None)
+        own = playwright.chromium.executable_path
+        path = installed or (own if Path(own).exists() else None)
+        if path is None:
+            pytest.fail("no Chromium found: install one with `python -m playwright install chromium` or apt")
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def dashboard_of(store: Path) -> Iterator[str]:
+    """Serve the dashboard of a store as `classroom` does; gives its address."""
+    port = free_port()
+    log = store.with_suffix(".dashboard.log")
+    with log.open("wb") as out:
+        server = subprocess.Popen(dashboard_command(store, port), stdout=out, stderr=subprocess.STDOUT)
+    try:
+        _wait_until_up(f"http://localhost:{port}/_stcore/health", server, log)
+        yield f"http://localhost:{port}"
+    finally:
+        server.terminate()
+        server.wait(10)
+    said = log.read_text(errors="replace")
+    assert "Traceback" not in said, said
+
+
+def _wait_until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if server.poll() is not None:
+            break
+        try:
+            with urlopen(address, timeout=1):
+                return
+        except (URLError, OSError):
+            time.sleep(0.1)
+    pytest.fail(f"the dashboard did not start: {log.read_text(errors='replace')}")
