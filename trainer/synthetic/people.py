@@ -99,11 +99,7 @@ class Body:
 
 def draw_person(rng: np.random.Generator, person_id: str, cell: int) -> Person:
     """A person of the cell-th group of age, gender and skin tone; cells repeat, so counting up balances the groups."""
-    count = len(AGE_GROUPS) * len(GENDERS) * len(SKIN_TONES)
-    cell = cell * 29 % count  # 29 is coprime to 48: neighbours differ in every group
-    gender = GENDERS[cell % 2]
-    skin_tone = SKIN_TONES[cell // 2 % 6]
-    age_group = AGE_GROUPS[cell // 12]
+    age_group, gender, skin_tone = group_of(cell)
     age = float(rng.uniform(*_AGE_RANGE[age_group]))
     male = gender == "male"
     phenotype = {
@@ -126,6 +122,17 @@ def draw_person(rng: np.random.Generator, person_id: str, cell: int) -> Person:
         ancestry=_draw_ancestry(rng, skin_tone),
         face={label: float(np.clip(rng.normal(0.0, 0.22), -0.8, 0.8)) for label in face_changes()},
     )
+
+
+def group_of(cell: int) -> tuple[str, str, int]:
+    """Age group, gender and skin tone of a cell; 48 cells in a row hold each combination once."""
+    cell = cell * 29 % 48  # 29 is coprime to 48: neighbours differ in every group
+    return AGE_GROUPS[cell // 12], GENDERS[cell % 2], SKIN_TONES[cell // 2 % 6]
+
+
+def cell_of(age_group: str, gender: str, skin_tone: int) -> int:
+    """The first cell of a group, the inverse of `group_of`."""
+    return next(cell for cell in range(48) if group_of(cell) == (age_group, gender, skin_tone))
 
 
 def _draw_skin(rng: np.random.Generator, tone: int) -> Vector:

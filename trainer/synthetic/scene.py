@@ -56,27 +56,31 @@ class Truth:
 class Scene:
     """One body in its place: eyes turned to the target, camera set; ready to be framed and drawn."""
 
-    def __init__(self, person: Person, outfit: Outfit, room: Room, desk: Desk, body: Body) -> None:
+    def __init__(
+        self, person: Person, outfit: Outfit, room: Room, desk: Desk, body: Body, origin: Vector | None = None
+    ) -> None:
+        """`origin` is the point that desk and targets are relative to, where it is not the eyes of this moment."""
         self.person, self.outfit, self.room, self.desk, self.body = person, outfit, room, desk, body
         left, right = body.eye_centres()
         self.eyes: Vector = (left + right) / 2
-        self.camera: Vector = self.eyes + desk.camera
+        self.origin: Vector = self.eyes if origin is None else origin
+        self.camera: Vector = self.origin + desk.camera
         self.scale = float(np.linalg.norm(left - right)) / (2 * EYE_HALF_M)
 
     def turn_eyes(self, target: Vector) -> None:
-        """Turn both eyes to a target relative to the middle between them, as far as eyes go."""
+        """Turn both eyes to a target relative to the origin, as far as eyes go."""
         head, vertices = self.body.head, self.body.vertices
         for eye in (LEFT_EYE, RIGHT_EYE):
             centre = vertices[eye].mean(0)
-            yaw, pitch = eye_angles(head, centre, self.eyes + target)
+            yaw, pitch = eye_angles(head, centre, self.origin + target)
             pitch *= _DRAWN_DOWN if pitch > 0 else _DRAWN_UP
             turn = head @ turn_z(yaw * _DRAWN_ASIDE) @ turn_x(pitch) @ head.T
             vertices[eye] = (vertices[eye] - centre) @ turn.T + centre
 
     def view(self, aim: Vector | None = None, roll_rad: float = 0.0) -> Matrix:
-        """The 4 x 4 matrix of the camera, aimed at a point relative to the eyes."""
+        """The 4 x 4 matrix of the camera, aimed at a point relative to the origin."""
         up = np.array([math.sin(roll_rad), 0.0, math.cos(roll_rad)])
-        point = self.eyes + (np.zeros(3) if aim is None else aim)
+        point = self.origin + (np.zeros(3) if aim is None else aim)
         matrix: Matrix = perspective(_FOV_RAD) @ look_at(self.camera, point, up)
         return matrix
 
@@ -107,8 +111,8 @@ class Scene:
         props = [self._on_head(part) for part in self.outfit.parts]
         if hand is not None:
             props.append(self._on_head(Prop(hand, self.person.skin_rgb * 0.95, 0.2, skin_like=1.0)))
-        props += desk_props(self.room, self.desk, self.eyes, paper)
-        middle = self.desk.screen + self.eyes
+        props += desk_props(self.room, self.desk, self.origin, paper)
+        middle = self.desk.screen + self.origin
         drawing = Drawing(
             vertices=self.body.vertices,
             passes=self.outfit.passes,
@@ -125,8 +129,9 @@ class Scene:
 
     def truth(self, view: Matrix, frame: Frame, target: Vector) -> Truth:
         """Angles and face box. The gaze is where the target really is, the head how it really stands."""
-        head_yaw, head_pitch = seen_from(self.desk.camera, self.body.head @ np.array([0.0, -1.0, 0.0]))
-        gaze_yaw, gaze_pitch = seen_from(self.desk.camera, target)
+        lens = self.camera - self.eyes
+        head_yaw, head_pitch = seen_from(lens, self.body.head @ np.array([0.0, -1.0, 0.0]))
+        gaze_yaw, gaze_pitch = seen_from(lens, self.origin + target - self.eyes)
         low, high = self.face_bounds(view)
         (x1, y1), (x2, y2) = ((corner - frame.centre) / frame.half for corner in (low, high))
         box = (0.5 + x1 / 2, 0.5 - y2 / 2, 0.5 + x2 / 2, 0.5 - y1 / 2)

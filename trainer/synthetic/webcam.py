@@ -2,11 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.synthetic.room import Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Webcam:
+    """One camera with faults that stay the same from picture to picture, but for the noise."""
+
+    gamma: float
+    gain: float
+    tint: tuple[float, float, float]
+    noise: float
+    sharpness: float
+    """Share of the size at which it really sees."""
+    quality: int
+    """Of the JPEG, 1 to 100."""
+
+    def shoot(self, rng: np.random.Generator, picture: Picture) -> NDArray[np.uint8]:
+        """The picture (height, width, 3) as this camera delivers it, uint8 RGB, the same size."""
+        height, width = picture.shape[:2]
+        if self.sharpness < 1:
+            small = (max(8, int(width * self.sharpness)), max(8, int(height * self.sharpness)))
+            picture = np.asarray(cv2.resize(picture, small, interpolation=cv2.INTER_AREA), dtype=np.float32)
+            picture = np.asarray(cv2.resize(picture, (width, height)), dtype=np.float32)
+        picture = np.clip(picture, 0, 1) ** self.gamma * self.gain * np.array(self.tint, dtype=np.float32)
+        picture = picture + rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(self.noise)
+        return np.ascontiguousarray(_jpeg((np.clip(picture, 0, 1) * 255).astype(np.uint8), self.quality))
+
+
+def draw_webcam(rng: np.random.Generator) -> Webcam:
+    """An ordinary webcam in an ordinary call."""
+    red, green, blue = (float(v) for v in 1 + rng.normal(0, 0.04, 3))
+    return Webcam(
+        gamma=float(rng.uniform(0.75, 1.2)),
+        gain=float(rng.uniform(0.9, 1.15)),
+        tint=(red, green, blue),
+        noise=float(rng.choice([0.0, 0.005, 0.015])),
+        sharpness=float(rng.uniform(0.55, 1.0)),
+        quality=int(rng.integers(60, 95)),
+    )
 
 
 def photograph(rng: np.random.Generator, picture: Picture, side_px: int, strength: float = 1.0) -> NDArray[np.uint8]:
