@@ -231,12 +231,22 @@ class Store:
             ).fetchall()
         return dict(rows)
 
-    def opted_out(self) -> frozenset[str]:
-        """student_id of all who asked never to be judged."""
+    def opted_out(self, lecture_id: str | None = None) -> frozenset[str]:
+        """Who asked never to be judged, by the pseudonyms that a monitor of this lecture has for them.
+
+        Args:
+            lecture_id: a lecture to go on with; None is a new one, which knows students by name only.
+        """
+        query = (
+            "SELECT student_id FROM opt_outs JOIN students USING (student_no) JOIN names USING (student_no) "
+            "WHERE student_id NOT IN (SELECT pseudonym FROM here) "
+            "UNION SELECT pseudonym FROM here JOIN opt_outs USING (student_no)"
+        )
+        here = (
+            "SELECT pseudonym, student_no FROM lecture_students JOIN lectures USING (lecture_no) WHERE lecture_id = ?"
+        )
         with self._reading("reading the opt-outs"):
-            rows = self._connection.execute(
-                "SELECT student_id FROM opt_outs JOIN students USING (student_no)"
-            ).fetchall()
+            rows = self._connection.execute(f"WITH here AS ({here}) {query}", (lecture_id,)).fetchall()
         return frozenset(row[0] for row in rows)
 
     def close(self) -> None:

@@ -66,7 +66,7 @@ def write_labels_parquet(
         for row in reader.observations(lecture.lecture_id)
     )
     with (
-        _whole(path) as unfinished,
+        whole_file(path) as unfinished,
         pyarrow.parquet.ParquetWriter(
             unfinished, schema, version="2.6", compression="zstd", store_schema=False
         ) as writer,
@@ -168,7 +168,7 @@ def _label_row(lecture: LectureRecord, recording: str, row: StoredObservation) -
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
     count = 0
-    with _whole(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+    with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:
@@ -178,8 +178,12 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write into; it takes the place of `path` only when all went well."""
+def whole_file(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write into; it takes the place of `path` only when all went well.
+
+    Raises:
+        StoreError: the file cannot be written there.
+    """
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

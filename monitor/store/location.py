@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +60,7 @@ def open_for_writing(path: Path, *, durable: bool = True) -> sqlite3.Connection:
             raise StoreError(f"{path.parent}: cannot make the folder of the store: {error.strerror}.") from error
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _use_log(connection)
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.execute("PRAGMA foreign_keys = ON")
             # An erased name must not be readable in the free pages of the file.
@@ -68,6 +69,19 @@ def open_for_writing(path: Path, *, durable: bool = True) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def _use_log(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging; SQLite does not wait by itself while another program switches a new file."""
+    give_up_at_s = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > give_up_at_s:
+                raise
+            time.sleep(0.02)
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:

@@ -8,15 +8,9 @@ and knows nothing of pictures or labels.
 from __future__ import annotations
 
 import sqlite3
-import unicodedata
 from collections.abc import Mapping
 
-
-def name_key(name: str) -> str:
-    """Fold case, accents and spaces: two readings of one name tag give the same key."""
-    decomposed = unicodedata.normalize("NFKD", name.casefold())
-    plain = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return " ".join(unicodedata.normalize("NFKC", plain).casefold().split())
+from monitor.students.naming import name_key
 
 
 class Roster:

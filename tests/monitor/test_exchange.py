@@ -151,11 +151,12 @@ def test_a_lecture_without_a_student_gives_empty_tables(tmp_path: Path) -> None:
     assert parquet.read_table(tmp_path / "labels.parquet").column_names == COLUMNS
 
 
-def test_memory_does_not_grow_with_the_lecture(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_lecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are held a group at a time: twice the lecture peaks no higher."""
-    students = [f"s{i:02d}" for i in range(1, 50)]
+    monkeypatch.setattr("monitor.store.exchange._ROWS_PER_GROUP", 1000)
+    students = [f"s{i:02d}" for i in range(1, 26)]
     peaks = []
-    for count in (340, 680):
+    for count in (128, 384):
         with Store.open(tmp_path / f"{count}.db", durable=False) as store:
             store.begin_lecture(lecture())
             for index in range(count):

@@ -215,7 +215,7 @@ def test_moments_and_heartbeats_may_come_from_different_threads(store: Store) ->
 def test_an_opt_out_counts_before_the_monitor_hears_of_it(store: Store) -> None:
     store.commit(moment(0, students=["s01", "s02"]))
     set_opt_out(store, "s01", True)
-    assert store.opted_out() == {"s01"}
+    assert store.opted_out("algebra") == {"s01"}
     store.commit(moment(1, students=["s01", "s02"], thumbnails={"s01": b"x"}))
     with StoreReader(store.path) as reader:
         latest = [(row.observation.shown, row.observation.probabilities) for row in reader.latest("algebra")]
@@ -223,7 +223,7 @@ def test_an_opt_out_counts_before_the_monitor_hears_of_it(store: Store) -> None:
     assert latest[0] == ("opted_out", None)
     assert latest[1][0] == "screen"
     set_opt_out(store, "s01", False)
-    assert store.opted_out() == frozenset()
+    assert store.opted_out("algebra") == frozenset()
 
 
 _KILLED = """
