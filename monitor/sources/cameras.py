@@ -59,6 +59,23 @@ def open_camera(device: str) -> Capture:
     return opened
 
 
+def first_picture(device: str) -> Image:
+    """Open a camera, take one picture and give the camera back.
+
+    Raises:
+        SourceError: see open_camera.
+        BusyError: it opens but gives no picture, or does not open.
+    """
+    capture = open_camera(device)
+    try:
+        found, image_bgr = capture.retrieve() if capture.grab() else (False, None)
+    finally:
+        capture.release()
+    if not found or image_bgr is None:
+        raise busy(device)
+    return image_bgr
+
+
 def list_cameras() -> dict[str, str]:
     """Cameras by device path with their names; known on Linux only, empty elsewhere."""
     if not _LISTED.is_dir():

@@ -22,6 +22,7 @@ _FORMATS = (
     "gif,wav,mp3,aac,flac,caf,aiff,amr,opus"
 )
 _EXPECTED = "a recording with a picture (mp4, mov, mkv or webm)"
+CODECS = ("h264", "hevc", "vp8", "vp9", "av1")
 _EARLIEST_YEAR = 1990
 """Before it, a creation time is a clock that was never set (1904 and 1970 are zero in two file formats)."""
 
@@ -58,6 +59,18 @@ def open_container(path: Path) -> InputContainer:
             "with video rather than the audio-only file."
         )
     return container
+
+
+def decoders() -> dict[str, bool]:
+    """The codings that recordings of lectures come in, and whether each can be decoded here."""
+    return {codec: codec in av.codecs_available and _decodes(codec) for codec in CODECS}
+
+
+def _decodes(codec: str) -> bool:
+    try:
+        return bool(av.Codec(codec, "r").is_decoder)
+    except ValueError:
+        return False
 
 
 def main_video(container: InputContainer) -> VideoStream:
