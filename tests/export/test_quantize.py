@@ -33,9 +33,7 @@ def test_static_answers_do_not_depend_on_the_rest_of_the_batch(plain_graph: Path
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_weights_leave_room_for_processors_that_add_in_sixteen_bits(
-    method: str, plain_graph: Path, tmp_path: Path
-) -> None:
+def test_weights_leave_room_for_sums_in_sixteen_bits(method: str, plain_graph: Path, tmp_path: Path) -> None:
     target = tmp_path / "small.onnx"
     quantize(method, plain_graph, target, random_pixels(8, SIDE))
     whole = [onnx.numpy_helper.to_array(weights) for weights in onnx.load(target).graph.initializer]

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from export.figures import softmax
 from export.heldout import read_heldout
 from export.write_bundle import export_bundle, main
 from monitor.bundle import open_bundle, sha256_of
 from monitor.errors import BadInputError, BundleError
 from monitor.rubric import load_rubric
-from tests.export.checkpoints import write_shards
+from monitor.schema import Box, Crop
+from monitor.vlm.bundled import BundledClassifier
+from tests.export.checkpoints import SIDE, plain_scores, random_pixels, write_shards
 
 
 def test_manifest_vouches_for_each_file_and_tells_how_it_was_measured(bundle_folder: Path) -> None:
@@ -44,13 +48,16 @@ def test_graph_at_odds_with_the_checkpoint_leaves_no_bundle(checkpoint: Path, he
     assert list(tmp_path.iterdir()) == []
 
 
-def test_new_bundle_replaces_the_old_whole(checkpoint: Path, heldout: Path, tmp_path: Path) -> None:
+def test_new_bundle_replaces_the_old_whole(
+    checkpoint: Path, heldout: Path, bundle_folder: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "bundle"
+    shutil.copytree(bundle_folder, out)
+    (out / "leftover.txt").write_text("of the old one", encoding="utf-8")
     export_bundle(checkpoint, heldout, out, methods=("int8-dynamic",), min_agreement=0.0)
-    first = open_bundle(out).model_id
-    assert main([str(checkpoint), str(heldout), str(out), "--min-agreement", "0"]) == 0
-    assert open_bundle(out).manifest["quantization"] == "int8-static"
-    assert open_bundle(out).model_id != first
+    assert open_bundle(out).manifest["quantization"] == "int8-dynamic"
+    assert open_bundle(out).model_id != open_bundle(bundle_folder).model_id
+    assert not (out / "leftover.txt").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
@@ -90,3 +97,14 @@ def test_heldout_folder_without_shards_or_truth_is_named(tmp_path: Path) -> None
     (shards / "shard_00000.jsonl").write_text('{"label": "screen", "person_id": "p"}\n', encoding="utf-8")
     with pytest.raises(BadInputError, match="3 pictures but 1 lines"):
         read_heldout(shards, labels, 56)
+
+
+def test_monitor_answers_as_plain_transformers_scores(checkpoint: Path, bundle_folder: Path) -> None:
+    rubric = load_rubric("attention")
+    pixels = random_pixels(40, SIDE, seed=5)
+    classifier = BundledClassifier(open_bundle(bundle_folder), rubric)
+    crops = [Crop(f"c{n}", "s01", 0.0, Box(0, 0, SIDE, SIDE), one[:, :, ::-1]) for n, one in enumerate(pixels)]
+    found = np.array([list(prediction.probabilities.values()) for prediction in classifier.predict(crops)])
+    plain = plain_scores(checkpoint, pixels, rubric).numpy()
+    temperature = open_bundle(bundle_folder).rubrics["attention"].temperature
+    np.testing.assert_allclose(found, softmax(plain, temperature), atol=0.05)
