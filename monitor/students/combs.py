@@ -85,7 +85,9 @@ def gap_widths(starts: Ints, ends: Ints, signed: Floats, size: int, keep: int = 
         near = starts[(starts > end) & (starts <= end + widest)]
         for start in near:
             weights[start - end] += min(-signed[end], signed[start])
-    return [int(width) for width in np.argsort(-weights)[:keep] if weights[width] > 0]
+    shown = [int(width) for width in np.argsort(-weights)[:keep] if weights[width] > 0]
+    thin = [1, 2] if min(shown, default=0) <= 4 else []  # blur widens a thin gap
+    return sorted({*shown, *thin})
 
 
 def _combs_of_count(

@@ -99,13 +99,13 @@ def _mean(sums: NDArray[np.int32], boxes: Ints) -> Floats:
     return mean
 
 
-def side_support(evidence: Evidence, boxes: Ints, gap: int) -> Floats:
+def side_support(evidence: Evidence, boxes: Ints, gaps: Ints) -> Floats:
     """How well each side of boxes (n, 4) parts something from background, (n, 4) as left, top, right, bottom, 0 to 1.
 
-    Inside, three pixels beyond the blurred edge are looked at; outside, as much as the gap allows.
+    Inside, three pixels beyond the blurred edge are looked at; outside, as much as the gap (n,) allows.
     """
     x1, y1, x2, y2 = boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3]
-    reach = min(3, max(1, gap - 1))
+    reach = np.clip(gaps - 1, 1, 3)
     corner = np.maximum(1, (x2 - x1) // 16)
     left, right, top, bottom = x1 + corner, x2 - corner, y1 + corner, y2 - corner
     inner = np.stack(

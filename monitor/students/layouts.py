@@ -1,24 +1,26 @@
-"""The gallery as a model: full rows of equal tiles and a last row, fitted to the evidence of a picture or part of it.
+"""The gallery as a model: full rows of equal tiles and a last row, and how well such a layout explains a picture.
 
-It decides which rectangles are tiles; it does not know pixels (see evidence.py) nor time (see tiles.py).
+Layouts are proposed in grids.py; this file does not know pixels (see evidence.py) nor time (see tiles.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from monitor.students.combs import Comb, find_combs
+from monitor.students.combs import Comb
 from monitor.students.evidence import Evidence, Floats, Ints, side_support
 
-LEAST_ASPECT, MOST_ASPECT = 1.15, 2.05
-"""Width / height of a tile: 16:9 mostly, cropped by some programs."""
-MOST_TILES = 49
-UNSUPPORTED_COST = 0.35
+UNSUPPORTED_COST = 0.4
 """What a tile's side without any contrast costs, as a part of a fully supported one."""
-STRAY_COST = 10.0
+STRAY_COST = 20.0
 """What pixels outside all tiles that are no background cost, per pixel and tile height."""
+BLIND_GUTTER = 0.3
+"""Mean support along a gutter below which it may be an invention."""
+BLIND_COST = 4.0
+"""What a gutter costs per side length and missing support."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,81 +37,91 @@ class Region:
         """Pixels covered."""
         return (self.x2 - self.x1) * (self.y2 - self.y1)
 
+    def as_array(self) -> Ints:
+        """x1, y1, x2, y2."""
+        return np.array([self.x1, self.y1, self.x2, self.y2])
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Rows and columns (combs count from the region's corner) and the number of tiles in the last row, centred."""
+
+    region: Region
+    rows: Comb
+    columns: Comb
+    last: int
+
+    @property
+    def gap(self) -> int:
+        """The least distance between two tiles, px; a wide one where there is only one tile."""
+        return min(comb.gap if comb.count > 1 else 99 for comb in (self.rows, self.columns))
+
+    @cached_property
+    def boxes(self) -> Ints:
+        """Tiles (n, 4) as x1, y1, x2, y2, row by row."""
+        tops, bottoms = self.rows.starts() + self.region.y1, self.rows.ends() + self.region.y1
+        lefts, rights = self.columns.starts() + self.region.x1, self.columns.ends() + self.region.x1
+        shift = (self.columns.count - self.last) * self.columns.pitch / 2 + self.columns.start + self.region.x1
+        places = shift + np.arange(self.last) * self.columns.pitch
+        full = _cells(lefts, rights, tops[:-1], bottoms[:-1])
+        last = _cells(_whole(places), _whole(places + self.columns.length), tops[-1:], bottoms[-1:])
+        return np.concatenate([full, last])
+
 
 @dataclass(frozen=True, slots=True)
 class Fit:
     """One layout and how well it explains its region."""
 
-    boxes: Ints
-    """(n, 4) x1, y1, x2, y2."""
+    layout: Layout
     support: Floats
     """(n, 4) how clear each tile's left, top, right and bottom side is, -1 to 1."""
     score: float
-    """Length of explained sides less what is not explained, in tile heights; higher is better."""
+    """Explained side lengths less what is not explained, in region heights; higher is better."""
     stray: float
-    """Pixels outside the tiles that are no background, in tile areas."""
+    """Pixels outside the tiles that are no background, as a part of a tile's area, per tile."""
 
 
-def fit_region(evidence: Evidence, region: Region) -> Fit | None:
-    """The best layout of tiles in a region, or None where nothing of the kind fits."""
-    fits = []
-    for rows in find_combs(evidence.rows(region.x1, region.x2)[region.y1 : region.y2])[:10]:
-        fits += _fits_of_rows(evidence, region, rows)
-    return max(fits, key=lambda fit: fit.score, default=None)
-
-
-def _fits_of_rows(evidence: Evidence, region: Region, rows: Comb) -> list[Fit]:
-    """Layouts with these rows; the columns are read from the full rows only, the last one may be shifted."""
-    tops, bottoms = rows.starts() + region.y1, rows.ends() + region.y1
-    full = max(1, rows.count - 1)
-    bands = list(zip(tops[:full].tolist(), bottoms[:full].tolist(), strict=True))
-    profile = evidence.columns(bands)[region.x1 : region.x2]
-    fits = []
-    for columns in find_combs(profile)[:8]:
-        if not LEAST_ASPECT <= columns.length / rows.length <= MOST_ASPECT:
-            continue
-        if columns.count > 1 and rows.count > 1 and abs(columns.gap - rows.gap) > 2 + 0.5 * min(columns.gap, rows.gap):
-            continue
-        fits.append(_best_last_row(evidence, region, rows, columns))
+def judge(evidence: Evidence, layouts: list[Layout]) -> list[Fit]:
+    """Score layouts of one region together: one look-up in the evidence serves all."""
+    if not layouts:
+        return []
+    boxes = np.concatenate([layout.boxes for layout in layouts])
+    gaps = np.concatenate([np.full(len(layout.boxes), layout.gap) for layout in layouts])
+    support = side_support(evidence, boxes, gaps)
+    reach = np.clip(gaps // 2, 1, 3)[:, None]
+    inside = evidence.clear(boxes + np.array([-1, -1, 1, 1]) * reach)
+    total = float(evidence.clear(layouts[0].region.as_array()))
+    fits, first = [], 0
+    for layout in layouts:
+        chosen = slice(first, first + len(layout.boxes))
+        fits.append(_fit(layout, support[chosen], max(0.0, total - float(inside[chosen].sum()))))
+        first += len(layout.boxes)
     return fits
 
 
-def _best_last_row(evidence: Evidence, region: Region, rows: Comb, columns: Comb) -> Fit:
-    """The layout with the number of tiles in its last row that explains most."""
-    tops, bottoms = rows.starts() + region.y1, rows.ends() + region.y1
-    lefts, rights = columns.starts() + region.x1, columns.ends() + region.x1
-    full = _cells(lefts, rights, tops[:-1], bottoms[:-1])
-    lasts = [
-        _cells(*_shifted(columns, region, count), tops[-1:], bottoms[-1:]) for count in _last_counts(rows, columns)
-    ]
-    gap = min(columns.gap if columns.count > 1 else 99, rows.gap if rows.count > 1 else 99)
-    every = np.concatenate([full, *lasts])
-    support = side_support(evidence, every, gap)
-    inside = evidence.clear(every + np.array([-1, -1, 1, 1]))
-    total = float(evidence.clear(np.array([region.x1, region.y1, region.x2, region.y2])))
-    best: Fit | None = None
-    offset = len(full)
-    for last in lasts:
-        chosen = np.r_[: len(full), offset : offset + len(last)]
-        offset += len(last)
-        fit = _fit(every[chosen], support[chosen], max(0.0, total - float(inside[chosen].sum())))
-        if best is None or fit.score > best.score:
-            best = fit
-    assert best is not None
-    return best
+def _fit(layout: Layout, support: Floats, stray_px: float) -> Fit:
+    """Supported side lengths against unsupported ones, blind gutters and stray content."""
+    width, height = layout.columns.length, layout.rows.length
+    explained = float(((support - UNSUPPORTED_COST) * np.array([height, width, height, width])).sum())
+    cost = STRAY_COST * stray_px / height + _blind_gutters(layout, support)
+    score = (explained - cost) / (layout.region.y2 - layout.region.y1)
+    return Fit(layout, support, score, stray_px / (width * height * len(support)))
 
 
-def _last_counts(rows: Comb, columns: Comb) -> list[int]:
-    """Numbers of tiles that the last row may have."""
-    return [columns.count] if rows.count == 1 else list(range(1, columns.count + 1))
-
-
-def _shifted(columns: Comb, region: Region, count: int) -> tuple[Ints, Ints]:
-    """Left and right edges of a centred row of `count` tiles."""
-    shift = (columns.count - count) * columns.pitch / 2 + columns.start + region.x1
-    lefts = np.rint(shift + np.arange(count) * columns.pitch).astype(np.int64)
-    rights = np.rint(shift + np.arange(count) * columns.pitch + columns.length).astype(np.int64)
-    return lefts, rights
+def _blind_gutters(layout: Layout, support: Floats) -> float:
+    """Cost, px of length, of gutters along which hardly a tile has a visible side: a tile cut in two has such."""
+    columns, rows = layout.columns.count, layout.rows.count
+    cost = 0.0
+    if columns > 1:
+        full = support[: columns * max(1, rows - 1)].reshape(-1, columns, 4)
+        seen = (full[:, :-1, 2] + full[:, 1:, 0]).mean(axis=0) / 2
+        cost += float(np.maximum(0, BLIND_GUTTER - seen).sum()) * layout.rows.length * len(full)
+    if rows > 1:
+        above = support[: columns * (rows - 1)].reshape(rows - 1, columns, 4)[:, :, 3].mean(axis=1)
+        tops = [support[columns * row : columns * (row + 1), 1].mean() for row in range(1, rows)]
+        seen = (above + np.array(tops)) / 2
+        cost += float(np.maximum(0, BLIND_GUTTER - seen).sum()) * layout.columns.length * columns
+    return BLIND_COST * cost
 
 
 def _cells(lefts: Ints, rights: Ints, tops: Ints, bottoms: Ints) -> Ints:
@@ -119,9 +131,7 @@ def _cells(lefts: Ints, rights: Ints, tops: Ints, bottoms: Ints) -> Ints:
     return np.stack([x1.ravel(), y1.ravel(), x2.ravel(), y2.ravel()], 1)
 
 
-def _fit(boxes: Ints, support: Floats, stray_px: float) -> Fit:
-    """Score a layout: supported side lengths against unsupported ones and stray content."""
-    width, height = float(boxes[0, 2] - boxes[0, 0]), float(boxes[0, 3] - boxes[0, 1])
-    lengths = np.array([height, width, height, width])
-    explained = float(((support - UNSUPPORTED_COST) * lengths).sum()) / height
-    return Fit(boxes, support, explained - STRAY_COST * stray_px / height**2, stray_px / (width * height))
+def _whole(positions: Floats) -> Ints:
+    """Whole pixels."""
+    whole: Ints = np.rint(positions).astype(np.int64)
+    return whole

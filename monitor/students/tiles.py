@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from monitor.schema import Box, Detection, Image
 from monitor.students.evidence import gather_evidence
-from monitor.students.layouts import Fit, Region, fit_region
+from monitor.students.grids import fit_region
+from monitor.students.layouts import Fit, Region
 
 
 def find_tiles(image_bgr: Image, previous: Sequence[Box] = ()) -> list[Detection]:
@@ -27,6 +28,8 @@ def find_tiles(image_bgr: Image, previous: Sequence[Box] = ()) -> list[Detection
         fit = fit_region(evidence, Region(0, 0, evidence.width, evidence.height))
         if fit is not None and is_gallery(fit) and (best is None or fit.score > best.score):
             best = fit
+            if is_plain(fit):
+                break
     return [] if best is None else detections_of(best)
 
 
@@ -45,7 +48,12 @@ def background_candidates(image_bgr: Image) -> list[NDArray[np.uint8]]:
 
 def is_gallery(fit: Fit) -> bool:
     """Whether a layout explains its region well enough to be believed."""
-    return fit.stray < 0.5 and float(fit.support.mean()) > 0.5
+    return fit.stray < 0.1 and float(fit.support.mean()) > 0.45
+
+
+def is_plain(fit: Fit) -> bool:
+    """Whether a layout explains so much that no other background needs to be tried."""
+    return fit.stray < 0.05 and float(fit.support.mean()) > 0.6
 
 
 def detections_of(fit: Fit) -> list[Detection]:
@@ -53,5 +61,5 @@ def detections_of(fit: Fit) -> list[Detection]:
     scores = np.clip(fit.support.mean(axis=1), 0, 1)
     return [
         Detection("tile", Box(*(int(v) for v in box)), float(score))
-        for box, score in zip(fit.boxes, scores, strict=True)
+        for box, score in zip(fit.layout.boxes, scores, strict=True)
     ]

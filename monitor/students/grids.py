@@ -1,0 +1,93 @@
+"""Proposes grids for a region of a picture, scores them and refines the best: the search for a layout.
+
+It reads rows first, then columns within the full rows, since the last row may be shifted by half a tile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from monitor.students.combs import Comb, find_combs
+from monitor.students.evidence import Evidence
+from monitor.students.layouts import Fit, Layout, Region, judge
+
+LEAST_ASPECT, MOST_ASPECT = 1.15, 2.05
+"""Width / height of a tile: 16:9 mostly, cropped by some programs."""
+MOST_TILES = 49
+ROW_PROPOSALS, COLUMN_PROPOSALS = 10, 8
+REFINED = 3
+"""How many of the best layouts are refined."""
+ROUNDS = 6
+"""Most steps, a pixel each, that refining takes."""
+
+
+def fit_region(evidence: Evidence, region: Region) -> Fit | None:
+    """The best layout of tiles in a region, or None where nothing of the kind fits."""
+    fits: list[Fit] = []
+    for rows in find_combs(evidence.rows(region.x1, region.x2)[region.y1 : region.y2])[:ROW_PROPOSALS]:
+        for columns in _columns_of(evidence, region, rows):
+            fits.append(best_last_row(evidence, Layout(region, rows, columns, columns.count)))
+    best = sorted(fits, key=lambda fit: -fit.score)[:REFINED]
+    return max((refine(evidence, fit) for fit in best), key=lambda fit: fit.score, default=None)
+
+
+def _columns_of(evidence: Evidence, region: Region, rows: Comb) -> list[Comb]:
+    """Columns that suit these rows, read from the full ones only."""
+    full = max(1, rows.count - 1)
+    tops, bottoms = rows.starts()[:full] + region.y1, rows.ends()[:full] + region.y1
+    profile = evidence.columns(list(zip(tops.tolist(), bottoms.tolist(), strict=True)))[region.x1 : region.x2]
+    return [columns for columns in find_combs(profile)[:COLUMN_PROPOSALS] if _alike(rows, columns)]
+
+
+def _alike(rows: Comb, columns: Comb) -> bool:
+    """Whether rows and columns make tiles of a believable shape, number and distance."""
+    if not LEAST_ASPECT <= columns.length / rows.length <= MOST_ASPECT:
+        return False
+    if (rows.count - 1) * columns.count + 1 > MOST_TILES:
+        return False
+    if columns.count == 1 or rows.count == 1:
+        return True
+    return abs(columns.gap - rows.gap) <= 2 + 0.5 * min(columns.gap, rows.gap)
+
+
+def best_last_row(evidence: Evidence, layout: Layout) -> Fit:
+    """The layout with the number of tiles in its last row that explains most."""
+    full = layout.columns.count
+    counts = [full] if layout.rows.count == 1 else range(1, full + 1)
+    fits = judge(evidence, [replace(layout, last=count) for count in counts])
+    return max(fits, key=lambda fit: fit.score)
+
+
+def refine(evidence: Evidence, fit: Fit) -> Fit:
+    """Move starts, ends and gaps by single pixels as long as the layout explains more."""
+    for _ in range(ROUNDS):
+        layout = fit.layout
+        moved = [replace(layout, rows=comb) for comb in _moves(layout.rows)]
+        moved += [replace(layout, columns=comb) for comb in _moves(layout.columns)]
+        best = max(judge(evidence, moved), key=lambda each: each.score)
+        if best.score <= fit.score + 1e-9:
+            break
+        fit = best
+    return fit
+
+
+def _moves(comb: Comb) -> list[Comb]:
+    """The comb with its first start, its last end or its gap one pixel off; the other two stay."""
+    n = comb.count
+    moves = []
+    for start, end, gap in (
+        (1, 0, 0),
+        (-1, 0, 0),
+        (0, 1, 0),
+        (0, -1, 0),
+        (1, 1, 0),
+        (-1, -1, 0),
+        (0, 0, 1),
+        (0, 0, -1),
+    ):
+        new_gap = comb.gap + gap
+        if (gap and n == 1) or new_gap < 1 - (n == 1) or comb.start + start < 0:
+            continue
+        length = comb.length + (end - start - (n - 1) * gap) / n
+        moves.append(replace(comb, start=comb.start + start, length=length, gap=new_gap))
+    return moves
