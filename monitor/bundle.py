@@ -130,9 +130,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         )
     absent = [key for key in _KEYS if key not in manifest]
     if absent or not manifest["rubrics"]:
-        raise BundleError(
-            f"{path}: incomplete: expected {', '.join(_KEYS)}, missing {absent or 'any rubric'}. {_REPAIR}"
-        )
+        missing = ", ".join(absent) or "any rubric"
+        raise BundleError(f"{path}: incomplete: expected {', '.join(_KEYS)}; missing: {missing}. {_REPAIR}")
     return dict(manifest)
 
 
