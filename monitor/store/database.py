@@ -49,6 +49,7 @@ class Store:
         self._thumbnails_kept_s = thumbnails_kept_s
         self._clock = clock
         self._turn = threading.RLock()
+        self._closed = False
         self._held: dict[str, LectureLock] = {}
         self._labels: dict[str, tuple[str, ...]] = {}
 
@@ -255,6 +256,7 @@ class Store:
             for lock in self._held.values():
                 lock.release()
             self._held.clear()
+            self._closed = True
             self._connection.close()
 
     def __enter__(self) -> Self:
@@ -297,6 +299,8 @@ class Store:
 
     def _hold(self, lecture_id: str) -> None:
         with self._turn:
+            if self._closed:
+                raise StoreError(f"{self.path}: this store was closed. Open it again to write to it.")
             if lecture_id not in self._held:
                 self._held[lecture_id] = LectureLock(self.path, lecture_id)
 

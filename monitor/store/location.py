@@ -95,10 +95,11 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     with explained(path, "opening the store"):
         try:
             return _readable(path, "mode=ro")
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
             # A folder that cannot be written (an archive): SQLite may then not make the files that WAL wants.
             log = Path(f"{path}-wal")
-            if log.exists() and log.stat().st_size > 0:
+            refused = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
+            if not refused or (log.exists() and log.stat().st_size > 0):
                 raise
             return _readable(path, "mode=ro&immutable=1")
 

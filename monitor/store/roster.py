@@ -108,10 +108,14 @@ class Roster:
                 f"UPDATE OR IGNORE {table} SET student_no = ? WHERE lecture_no = ? AND student_no = ?", (target, *rows)
             )
             self._connection.execute(f"DELETE FROM {table} WHERE lecture_no = ? AND student_no = ?", rows)
+        self._connection.execute(
+            "INSERT OR IGNORE INTO opt_outs SELECT ?, since_at FROM opt_outs WHERE student_no = ?", (target, source)
+        )
         elsewhere = self._connection.execute(
             "SELECT 1 FROM lecture_students WHERE student_no = ?", (source,)
         ).fetchone()
         if not elsewhere:
             # The pseudonym stays taken, so that it never comes to mean another person.
+            self._connection.execute("UPDATE OR IGNORE names SET student_no = ? WHERE student_no = ?", (target, source))
             self._connection.execute("DELETE FROM names WHERE student_no = ?", (source,))
             self._connection.execute("UPDATE students SET merged_into = ? WHERE student_no = ?", (target, source))

@@ -125,3 +125,20 @@ def test_a_missing_store_or_lecture_is_said_so(tmp_path: Path) -> None:
         pytest.raises(StoreError, match=r"no lecture 'geometry'"),
     ):
         reader.latest("geometry")
+
+
+def test_the_last_minutes_do_not_cost_a_whole_lecture(tmp_path: Path) -> None:
+    """Counted in steps of SQLite's own machine, so that a busy computer changes nothing."""
+    costs = []
+    for length in (100, 800):
+        path = store_with(tmp_path / f"{length}.db", *(moment(i, students=["s01", "s02"]) for i in range(length)))
+        with StoreReader(path) as reader:
+            steps: list[int] = []
+            reader._connection.set_progress_handler(lambda steps=steps: steps.append(1), 10)  # type: ignore[misc]
+            since_s = length - 60.0
+            reader.latest("algebra")
+            reader.shares("algebra", since_s=since_s)
+            reader.episodes("algebra", since_s=since_s)
+            assert len(list(reader.observations("algebra", since_s=since_s))) == 120
+            costs.append(len(steps))
+    assert costs[1] < 1.1 * costs[0]

@@ -99,6 +99,14 @@ def test_a_merge_moves_what_the_provisional_student_had_in_this_lecture(store: S
         assert reader.students("algebra") == ["s01"]
 
 
+def test_a_merge_takes_a_name_and_an_opt_out_along(store: Store) -> None:
+    store.commit(moment(0, students=["s01", "s07"], names={"s07": "Ada"}))
+    set_opt_out(store, "s07", True)
+    store.commit(moment(1, merges={"s07": "s01"}))
+    assert names(store) == {"s01": "Ada"}
+    assert "s01" in store.opted_out("algebra")
+
+
 def test_where_both_were_seen_the_known_students_row_stays(store: Store) -> None:
     store.commit(moment(0, students=["s01", "s07"]))
     store.commit(moment(1, merges={"s07": "s01"}))

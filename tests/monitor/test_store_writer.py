@@ -179,6 +179,15 @@ def test_two_monitors_may_not_record_one_lecture_but_two(store: Store) -> None:
     assert [path.name for path in store.path.parent.glob("*.lock")] == []
 
 
+def test_a_closed_store_writes_no_more_and_holds_no_lecture(store: Store) -> None:
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="this store was closed"):
+        store.commit(moment(0))
+    with Store.open(store.path) as other:
+        other.commit(moment(0))
+
+
 def test_another_writer_that_does_not_let_go_is_named(store: Store) -> None:
     with Store.open(store.path) as other:
         other._connection.execute("PRAGMA busy_timeout = 50")
