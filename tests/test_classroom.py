@@ -1,0 +1,106 @@
+"""The front door as a person uses it: a real process, its exit code, what it prints."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+
+from tests.galleries import person_picture
+
+
+def classroom(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "classroom", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", env={**os.environ, **environment}, check=False
+    )
+
+
+def test_help_names_every_command() -> None:
+    done = classroom("--help")
+    assert done.returncode == 0
+    for command in ("live", "score", "label", "dashboard", "doctor", "train", "synthesize", "export"):
+        assert command in done.stdout
+
+
+def test_help_and_live_load_no_training_library() -> None:
+    code = (
+        "import sys, classroom, monitor.live, monitor.score, dashboard.process\n"
+        "heavy = {'torch', 'transformers', 'streamlit', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_whole_picture_is_labelled_as_one_student(tmp_path: Path) -> None:
+    picture = tmp_path / "student.png"
+    cv2.imwrite(str(picture), person_picture(3))
+    done = classroom("label", picture, "--whole")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert list(answer) == ["image", "student", "box", "label", "confidence", "probabilities", "model_id"]
+    assert answer["box"] == [0, 0, 640, 360]
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    assert answer["label"] in (*answer["probabilities"], "unsure")
+
+
+def test_a_picture_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    cv2.imwrite(str(good), person_picture(3))
+    bad.write_text("not a picture")
+    done = classroom("label", bad, good, "--whole")
+    assert done.returncode == 2
+    assert "bad.png" in done.stderr
+    assert json.loads(done.stdout)["image"] == str(good)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("score", "missing.mp4", "--out", "{out}"), 2, "missing.mp4"),
+        (("live", "--source", "missing.mp4", "--store", "{out}/live.db", "--no-dashboard"), 2, "missing.mp4"),
+        (("score", "missing.mp4", "--out", "{out}", "--rubric", "engagenet"), 2, "--research"),
+        (("score", "missing.mp4", "--out", "{out}", "--rubric", "nowhere.toml"), 2, "nowhere.toml"),
+        (("score", "missing.mp4", "--out", "{out}", "--rate", "99"), 2, "--rate"),
+        (("live", "--source", "demo", "--store", "mysql://host/db", "--no-dashboard"), 4, "mysql"),
+        (("score", "missing.mp4", "--out", "{out}", "--bundle", "{out}"), 3, "manifest.json"),
+    ],
+)
+def test_what_a_person_can_mend_is_told_without_a_traceback(
+    arguments: tuple[str, ...], code: int, words: str, tmp_path: Path
+) -> None:
+    done = classroom(*(argument.replace("{out}", str(tmp_path)) for argument in arguments))
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_live_watches_the_demo_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+    import signal
+
+    from monitor.store.reader import StoreReader
+
+    store = tmp_path / "live.db"
+    command = [sys.executable, "-m", "classroom", "live", "--source", "demo", "--store", str(store), "--no-dashboard"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    moments = 0
+    while moments < 3 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.2)
+        if store.exists():
+            try:
+                with StoreReader(store) as reader:
+                    lectures = reader.lectures()
+                    moments = lectures[0].moments if lectures else 0
+            except Exception:  # the store is being made right now
+                continue
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=20)
+    assert moments >= 3, errors
+    assert process.returncode == 0, errors
+    assert "Stopped" in output
