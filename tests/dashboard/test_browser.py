@@ -181,14 +181,14 @@ def test_nothing_is_wider_than_the_window(room: tuple[Page, Seen], width: int) -
     assert max(box["x"] + box["width"] for box in boxes) <= width
 
 
-def test_dark_when_the_system_is_dark(chromium: Browser, live: str) -> None:
+def test_dark_when_the_system_is_dark(room: tuple[Page, Seen]) -> None:
+    page, _ = room
     lightness = {}
-    for scheme in ("light", "dark"):
-        page = chromium.new_page(color_scheme=scheme)
-        _open(page, live)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        _wait_for_paints(page, 1)
         color = page.locator(".tile").first.evaluate("element => getComputedStyle(element).color")
         lightness[scheme] = sum(map(float, re.findall(r"[\d.]+", color)[:3]))
-        page.close()
     assert lightness["light"] < lightness["dark"]
 
 
