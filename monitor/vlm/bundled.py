@@ -96,6 +96,7 @@ def _open_session(bundle: Bundle, graph: str, threads: int) -> onnxruntime.Infer
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.enable_mem_pattern = False  # it would keep one plan of the memory for each size of batch, and gains nothing
     # A thread that waits by spinning takes the core from the decoder and the dashboard.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
