@@ -55,8 +55,9 @@ class Student:
 class Camera:
     """What one student's webcam shows over time, rendered a little ahead."""
 
-    def __init__(self, student: Student, renderer: Renderer, fps: int) -> None:
-        self._student, self._renderer, self._fps = student, renderer, fps
+    def __init__(self, student: Student, renderer: Renderer, fps: int, count: int) -> None:
+        """`count` is the number of pictures in the whole lecture."""
+        self._student, self._renderer, self._fps, self._count = student, renderer, fps, count
         self._first = -_AHEAD
         self._pictures: list[Image] = []
 
@@ -65,7 +66,7 @@ class Camera:
         index = round(time_s * self._fps)
         if not self._first <= index < self._first + _AHEAD:
             self._first = index
-            moments = [self._student.story.at((index + k) / self._fps) for k in range(_AHEAD)]
+            moments = [self._student.story.at((index + k) / self._fps) for k in range(min(_AHEAD, self._count - index))]
             shots = self._student.actor.render(self._renderer, moments, index)
             self._pictures = [cv2.cvtColor(shot.image_rgb, cv2.COLOR_RGB2BGR).astype(np.uint8) for shot in shots]
         return self._pictures[index - self._first]
@@ -98,7 +99,8 @@ def synthesize_lecture(
     people = draw_students(seed, students, seconds, _tile_size(size, students))
     renderer = Renderer()
     attendees = [
-        Attendee(person.attendee_id, person.name, Camera(person, renderer, fps).picture_at) for person in people
+        Attendee(person.attendee_id, person.name, Camera(person, renderer, fps, seconds * fps).picture_at)
+        for person in people
     ]
     rng = np.random.default_rng((seed, 1))
     events = draw_events(rng, [person.attendee_id for person in people], seconds)

@@ -85,9 +85,16 @@ def render_stills(renderer: Renderer, seeds: Sequence[int], recipe: Recipe) -> I
 
 
 def synthesize_stills(
-    count: int, seed: int, out: Path, recipe: Recipe, *, start_shard: int = 0, quiet: bool = False
+    count: int,
+    seed: int,
+    out: Path,
+    recipe: Recipe,
+    *,
+    start_shard: int = 0,
+    shard_size: int = SHARD,
+    quiet: bool = False,
 ) -> list[Path]:
-    """Write `count` pictures from seeds `seed`, `seed + 1`, ... to `out`, SHARD a file; finished shards are kept.
+    """Write `count` pictures from seeds `seed`, `seed + 1`, ... to `out`, in shards; finished shards are kept.
 
     Several processes may share a folder: give each another `start_shard` to begin at; it goes round from there and
     leaves out what others have finished meanwhile. Returns the shards that are there.
@@ -97,15 +104,15 @@ def synthesize_stills(
         raise BadInputError(
             f"count must be at least 1 and seeds lie in 0 to {_LARGEST_SEED}, found {count} from {seed}"
         )
-    _claim(out, seed, recipe)
-    shards = range(-(-count // SHARD))
+    _claim(out, seed, shard_size, recipe)
+    shards = range(-(-count // shard_size))
     renderer: Renderer | None = None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=quiet) as progress:
         task = progress.add_task(f"{recipe.name} pictures", total=count)
         for k in (*shards[start_shard:], *shards[:start_shard]):
-            seeds = range(seed + k * SHARD, seed + min(count, (k + 1) * SHARD))
-            if _shard(out, k).is_file():
+            seeds = range(seed + k * shard_size, seed + min(count, (k + 1) * shard_size))
+            if _is_finished(_shard(out, k), len(seeds)):
                 progress.advance(task, len(seeds))
                 continue
             renderer = renderer or Renderer()
@@ -114,6 +121,8 @@ def synthesize_stills(
                 stills.append(still)
                 progress.advance(task)
             _write_shard(_shard(out, k), stills, seed)
+    if renderer:
+        renderer.close()
     return [_shard(out, k) for k in shards if _shard(out, k).is_file()]
 
 
@@ -180,9 +189,15 @@ def _shard(out: Path, index: int) -> Path:
     return out / f"shard_{index:05d}.npz"
 
 
-def _claim(out: Path, seed: int, recipe: Recipe) -> None:
+def _is_finished(path: Path, count: int) -> bool:
+    """Whether a shard is there with this many pictures; a last shard grows when more are asked for."""
+    records = path.with_suffix(".jsonl")
+    return path.is_file() and len(records.read_text(encoding="utf-8").splitlines()) >= count
+
+
+def _claim(out: Path, seed: int, shard_size: int, recipe: Recipe) -> None:
     """Write the manifest, or make sure that the folder's own says the same."""
-    manifest = {"seed": seed, "shard": SHARD, "recipe": recipe.as_dict()}
+    manifest = {"seed": seed, "shard": shard_size, "recipe": recipe.as_dict()}
     text = json.dumps(manifest, indent=2) + "\n"
     path = out / "manifest.json"
     out.mkdir(parents=True, exist_ok=True)
