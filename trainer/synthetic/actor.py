@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.synthetic.angles import Matrix, Vector, direction
+from trainer.synthetic.angles import Matrix, Vector
 from trainer.synthetic.behaviour import Moment
 from trainer.synthetic.gaze import LABELS, Desk, HeadPose, draw_desk, draw_target
 from trainer.synthetic.people import Pose, draw_person, pose_people
@@ -113,8 +113,3 @@ def _head_and_shoulders(rng: np.random.Generator, scene: Scene, view: Matrix, si
     return Frame(
         (float(x + rng.normal(0.0, 0.12) * tall), float(y - rng.uniform(0.05, 0.3) * tall)), (half_width, half_height)
     )
-
-
-def still_moment(yaw_rad: float, pitch_rad: float, head: HeadPose = _REST, label: str = "screen") -> Moment:
-    """A moment that looks one way, for a single picture."""
-    return Moment(label, direction(yaw_rad, pitch_rad), head, {}, "fixed")

@@ -6,7 +6,6 @@ has the faces of the helpers, which the model object lacks. It knows no pose and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -184,13 +183,3 @@ def _eye_directions(positions: NDArray[np.float64]) -> NDArray[np.float32]:
         offset = points - centre
         directions[eye] = offset / np.linalg.norm(offset, axis=1, keepdims=True)
     return directions
-
-
-def concatenate(meshes: Iterable[Mesh]) -> Mesh:
-    """Several meshes as one."""
-    parts = list(meshes)
-    starts = np.cumsum([0, *(len(part.points) for part in parts[:-1])])
-    return Mesh(
-        np.concatenate([part.points for part in parts]),
-        np.concatenate([part.triangles + start for part, start in zip(parts, starts, strict=True)]).astype(np.int32),
-    )

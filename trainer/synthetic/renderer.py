@@ -108,11 +108,6 @@ class Renderer:
         self._shadow_target = self._context.framebuffer(depth_attachment=self._shadow_map)
         self._targets: dict[tuple[int, int], tuple[Any, Any]] = {}
 
-    @property
-    def device(self) -> str:
-        """The name of the graphics device, for manifests."""
-        return str(self._context.info["GL_RENDERER"])
-
     def draw(self, drawing: Drawing, size: tuple[int, int]) -> NDArray[np.uint8]:
         """(height, width, 4) red, green, blue, alpha; colours premultiplied; size is (width, height) px."""
         import moderngl
