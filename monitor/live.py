@@ -65,7 +65,7 @@ class LiveMonitor:
                 layout=settings.layout,
                 sample_period_s=settings.sample_period_s,
                 known_names={} if point and point.resume_state else self._store.known_names(),
-                opted_out=self._store.opted_out(),
+                opted_out=self._store.opted_out(self.lecture_id),
                 wait_for_names=False,
                 keep_pictures=settings.keep_pictures,
                 resume_state=(point.resume_state or None) if point else None,

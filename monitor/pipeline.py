@@ -67,11 +67,12 @@ class Pipeline:
     def process(self, frame: Frame) -> Moment:
         """All that one frame gives. Moments come in the order of their frames."""
         sighting = self._finder.find(frame)
+        self._smoother.merge(sighting.merges)
         judged = [track for track in sighting.tracks if track.presence.judged]
         crops = [self._crop(frame, track) for track in judged]
         predictions = dict(zip((t.student_id for t in judged), self._classifier.predict(crops), strict=True))
         observations = tuple(self._observe(track, frame.pts_s, predictions) for track in sighting.tracks)
-        episodes = self._episodes.update(frame.pts_s, observations, self._sample_period_s)
+        episodes = self._episodes.update(frame.pts_s, observations, self._sample_period_s, sighting.merges)
         thumbnails = self._thumbnails(frame.pts_s, crops)
         return Moment(
             lecture_id=self.lecture_id,

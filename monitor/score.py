@@ -127,6 +127,7 @@ class BatchRun:
             layout=self.settings.layout,
             sample_period_s=self.settings.sample_period_s,
             known_names={} if resume_state else self.store.known_names(),
+            opted_out=self.store.opted_out(scored.lecture_id),
             keep_pictures=False,
             resume_state=resume_state,
         )
