@@ -1,0 +1,272 @@
+"""Keeps each student of a gallery the same student while tiles move, come and go, and cameras go off and on.
+
+A tile that stays where it was under the same label is the same student. All others are matched anew: by the names read
+on them, and by their looks where a name is not (yet) read. A tile that nobody fits well becomes a provisional student.
+It knows no pictures, only looks, and does not read: it is handed readings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from monitor.students.appearance import Look, label_agreement, likeness, picture_change
+from monitor.students.names import NameReading
+from monitor.students.roster import ENOUGH_WEIGHT, SURE_SCORE, Roster, Student
+
+ReadTiles = Callable[[Sequence[int]], Sequence[NameReading | None]]
+"""Indices of tiles -> their readings, in that order."""
+
+SAME_PLACE_IOU = 0.7
+SAME_LABEL, CERTAIN_LABEL, OTHER_LABEL = 0.55, 0.8, 0.4
+"""Agreement of a label's strokes with themselves a second later: .47 at the first percentile, .93 in the middle; with
+another's: .31 in the middle, .77 at most. The first holds where nothing else changed, the second where it did."""
+SAME_PICTURE = 0.6
+"""Correlation of a tile's thumbnail with itself a second later; of two people in like rooms up to .9."""
+_STRONG_EVIDENCE = 0.75
+_MARGIN = 0.15
+_REMEMBERED_S = 60.0
+"""For how long the look of somebody out of view is kept."""
+_RECENT_S = 5.0
+"""For how long somebody out of view may be recognised without a name."""
+_LONGEST_PAUSE_S, _RESTLESS_PAUSE_S = 60.0, 8.0
+
+
+@dataclass(slots=True)
+class Seating:
+    """Who sits on which tile in one frame."""
+
+    students: list[Student]
+    """One for each tile, in the order of the tiles."""
+    to_read: list[int]
+    """Tiles whose name should be read, the most urgent first; empty where all were read at once."""
+    merges: dict[str, str] = field(default_factory=dict)
+    """Provisional -> known student_id, found out in this frame."""
+
+
+class TileTracks:
+    """The students in view, from frame to frame. Frames come in the order of their time."""
+
+    def __init__(self, roster: Roster, in_view: Sequence[str] = ()) -> None:
+        self._roster = roster
+        self._in_view = list(in_view)
+
+    def to_json(self) -> list[Any]:
+        """JSON-ready: the `in_view` of an equal tracker."""
+        return self._in_view
+
+    def update(
+        self,
+        pts_s: float,
+        looks: Sequence[Look],
+        read: ReadTiles | None = None,
+        late: Mapping[str, NameReading | None] | None = None,
+    ) -> Seating:
+        """Seat the students of one frame.
+
+        Args:
+            pts_s: media time.
+            looks: of the tiles, row by row.
+            read: reads tiles at once; None where reading is somebody else's job (see `Seating.to_read`).
+            late: readings by student that were asked for at an earlier frame.
+        """
+        kept = self._kept(looks)
+        needed = CERTAIN_LABEL if self._alarmed(pts_s, looks, kept) else SAME_LABEL
+        sure = {i: student for i, student in kept.items() if _stayed(student, looks[i], needed)}
+        wanted = self._wanted(pts_s, looks, kept, sure)
+        readings: dict[int, NameReading | None] = {}
+        if read is not None and wanted:
+            readings = dict(zip(wanted, read(wanted), strict=True))
+        elif late:
+            readings = {i: late[student.student_id] for i, student in sure.items() if student.student_id in late}
+        for index, reading in readings.items():
+            doubted = index in sure and reading is not None and not sure[index].confirmed
+            if doubted and reading is not None and self._roster.contradicts(sure[index], reading):
+                del sure[index]
+        seated = sure | self._assign(pts_s, looks, kept, sure, readings)
+        for index in sorted(seated):
+            self._sit(pts_s, seated[index], looks[index], kept.get(index) is seated[index])
+        for index in readings:
+            if kept.get(index) is seated[index] and index not in sure:
+                seated[index].restless = True
+        merges = self._count(pts_s, seated, readings)
+        self._in_view = [seated[i].student_id for i in range(len(looks))]
+        self._forget(pts_s)
+        return Seating([seated[i] for i in range(len(looks))], [] if read is not None else wanted, merges)
+
+    def _kept(self, looks: Sequence[Look]) -> dict[int, Student]:
+        """Tiles that are where a tile of the frame before was."""
+        pairs = []
+        for student_id in self._in_view:
+            student = self._roster.students.get(student_id)
+            if student is None or student.look is None:
+                continue
+            for index, look in enumerate(looks):
+                overlap = student.look.box.iou(look.box)
+                if overlap >= SAME_PLACE_IOU:
+                    pairs.append((-overlap, index, student))
+        return _greedy(pairs)
+
+    def _alarmed(self, pts_s: float, looks: Sequence[Look], kept: Mapping[int, Student]) -> bool:
+        """Whether anybody moved, came or left: then all others may have moved up."""
+        if len(kept) != len(looks) or len(kept) != len(self._in_view):
+            return True
+        for index, student in kept.items():
+            agreement = label_agreement(student.look, looks[index]) if student.look is not None else None
+            changed = agreement is not None and agreement < OTHER_LABEL
+            if changed and not _can_wait(pts_s, student, looks[index]):
+                return True
+        return False
+
+    def _wanted(
+        self, pts_s: float, looks: Sequence[Look], kept: Mapping[int, Student], sure: Mapping[int, Student]
+    ) -> list[int]:
+        """Tiles to read: first those that may be somebody else's now, then names not yet certain."""
+        open_tiles = [i for i in range(len(looks)) if i not in sure and not _can_wait(pts_s, kept.get(i), looks[i])]
+        return open_tiles + [i for i, student in sorted(sure.items()) if _is_due(pts_s, student)]
+
+    def _assign(
+        self,
+        pts_s: float,
+        looks: Sequence[Look],
+        kept: Mapping[int, Student],
+        sure: Mapping[int, Student],
+        readings: Mapping[int, NameReading | None],
+    ) -> dict[int, Student]:
+        """Students for the tiles that are not sure: by name, then by look, else new ones."""
+        taken = {student.student_id for student in sure.values()}
+        free = [student for key, student in self._roster.students.items() if key not in taken]
+        open_tiles = [i for i in range(len(looks)) if i not in sure]
+        pairs = []
+        for index in open_tiles:
+            reading = readings.get(index)
+            for student in self._roster.find(reading, free) if reading is not None else ():
+                pairs.append((-_closeness(looks[index], student, kept.get(index)), index, student))
+        assigned = _greedy(pairs)
+        rest = [i for i in open_tiles if i not in assigned]
+        claimed = {student.student_id for student in assigned.values()}
+        recent = [s for s in free if s.student_id not in claimed and pts_s - s.seen_s <= _RECENT_S]
+        assigned |= self._by_look(looks, rest, recent, kept, readings)
+        for index in rest:
+            if index not in assigned:
+                reading = readings.get(index)
+                sure_reading = reading if reading is not None and reading.score >= SURE_SCORE else None
+                assigned[index] = self._roster.add(pts_s, looks[index], sure_reading)
+        return assigned
+
+    def _by_look(
+        self,
+        looks: Sequence[Look],
+        tiles: Sequence[int],
+        students: Sequence[Student],
+        kept: Mapping[int, Student],
+        readings: Mapping[int, NameReading | None],
+    ) -> dict[int, Student]:
+        """Tiles that look like one student and like nobody else. A read name speaks against all who bear another."""
+        evidence: dict[tuple[int, int], float] = {}
+        for index in tiles:
+            for number, student in enumerate(students):
+                alike = _evidence(looks[index], student)
+                reading = readings.get(index)
+                if alike is not None and (reading is None or student.key is None):
+                    evidence[index, number] = alike + (0.15 if kept.get(index) is student else 0.0)
+        pairs = []
+        for (index, number), value in evidence.items():
+            rivals = [v for (i, n), v in evidence.items() if (i == index) != (n == number)]
+            if value >= _STRONG_EVIDENCE and value - max(rivals, default=-1.0) >= _MARGIN:
+                pairs.append((-value, index, students[number]))
+        return _greedy(pairs)
+
+    def _sit(self, pts_s: float, student: Student, look: Look, stayed: bool) -> None:
+        if not stayed:
+            student.confirmed, student.restless, student.read_at_s, student.pause_s = False, False, pts_s, 2.0
+            student.sat_down_s = pts_s
+        student.change = picture_change(student.look if stayed else None, look)
+        student.look, student.seen_s = look, pts_s
+
+    def _count(
+        self, pts_s: float, seated: dict[int, Student], readings: Mapping[int, NameReading | None]
+    ) -> dict[str, str]:
+        """Count the readings as votes. Provisional students who are named by them are merged."""
+        merges = {}
+        in_view = {student.student_id for student in seated.values()}
+        for index, reading in sorted(readings.items()):
+            student = seated[index]
+            unnamed = student.key is None
+            if reading is not None:
+                student.vote(reading)
+                student.confirmed = student.confirmed or not self._roster.contradicts(student, reading)
+            student.read_at_s = pts_s + student.pause_s
+            student.pause_s = min(2 * student.pause_s, _RESTLESS_PAUSE_S if student.restless else _LONGEST_PAUSE_S)
+            target = self._roster.merge_target(student, in_view) if unnamed else None
+            if target is not None:
+                merges[student.student_id] = target
+                seated[index] = self._roster.merge(student, target)
+                in_view = {one.student_id for one in seated.values()}
+        return {provisional: target for provisional, target in merges.items() if provisional != target}
+
+    def _forget(self, pts_s: float) -> None:
+        for student in self._roster.students.values():
+            if student.look is not None and pts_s - student.seen_s > _REMEMBERED_S:
+                student.look = None
+
+
+def without_picture(look: Look) -> Look:
+    """The look of a student whose picture must not be kept."""
+    return replace(look, thumbnail=None)
+
+
+def _stayed(student: Student, look: Look, needed: float) -> bool:
+    """Whether a tile at a student's place is surely still that student's; `needed` is the agreement of labels asked."""
+    before = student.look
+    if before is None:
+        return False
+    agreement = label_agreement(before, look)
+    if agreement is not None or needed >= CERTAIN_LABEL:
+        return agreement is not None and agreement >= needed
+    if before.off or look.off:
+        return before.off and look.off
+    alike = likeness(before, look)
+    return alike is None or alike >= SAME_PICTURE
+
+
+def _can_wait(pts_s: float, student: Student | None, look: Look) -> bool:
+    """Whether a tile is likely enough still the same student's that a restless label need not be read each time."""
+    if student is None or student.look is None or not (student.confirmed and student.restless):
+        return False
+    return pts_s < student.read_at_s and (likeness(student.look, look) or 0.0) >= SAME_PICTURE
+
+
+def _is_due(pts_s: float, student: Student) -> bool:
+    if pts_s < student.read_at_s:
+        return False
+    key = student.key
+    return key is None or not student.confirmed or student.votes[key][0] < ENOUGH_WEIGHT
+
+
+def _evidence(look: Look, student: Student) -> float | None:
+    """How far a tile looks like a student when last seen, -1 to 1; None where nothing can be compared."""
+    if student.look is None:
+        return None
+    both = (likeness(look, student.look), label_agreement(look, student.look, moved=True))
+    parts = [part for part in both if part is not None]
+    return sum(parts) / len(parts) if parts else None
+
+
+def _closeness(look: Look, student: Student, kept: Student | None) -> float:
+    """Orders the students of one name: the one who sat here, then the one who looks so, then the one nearest."""
+    if student.look is None:
+        return -1.0
+    return (2.0 if kept is student else 0.0) + (_evidence(look, student) or 0.0) + student.look.box.iou(look.box)
+
+
+def _greedy(pairs: list[tuple[float, int, Student]]) -> dict[int, Student]:
+    """One student a tile and one tile a student, the best (lowest cost) pairs first."""
+    chosen: dict[int, Student] = {}
+    used: set[str] = set()
+    for _, index, student in sorted(pairs, key=lambda pair: (pair[0], pair[1], pair[2].student_id)):
+        if index not in chosen and student.student_id not in used:
+            chosen[index] = student
+            used.add(student.student_id)
+    return chosen
