@@ -30,6 +30,7 @@ _SETTINGS = {
     "server.headless": "true",
     "server.fileWatcherType": "none",  # an installed app does not change; watching costs a thread
     "server.disconnectedSessionTTL": "30",  # a closed tab gives its memory back soon
+    "runner.postScriptGC": "false",  # a full collection after each look costs more than the look itself
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",  # a person gets our messages, the terminal the traceback

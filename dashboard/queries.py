@@ -29,7 +29,7 @@ LEFT_AFTER_S = 30.0
 FORGET_AFTER_S = WINDOW_S
 """A student gone for longer has no tile any more."""
 SILENT_AFTER_S = 10.0
-"""A monitor not heard from for longer is shown as stopped."""
+"""A monitor not heard from for longer is shown as stopped; where samples are rare, after three of them."""
 
 _STATUS_WORDS = {
     "live": "Live",
@@ -53,13 +53,10 @@ class Seat:
     confidence: float | None
     age_s: float | None
     """Wall time since the picture was taken; None once the lecture is over."""
+    stale: bool
+    """Whether the label is too old to be trusted as the present."""
     lost: bool
     """Missing from the newest pictures, though not for long."""
-
-    @property
-    def stale(self) -> bool:
-        """Whether the label is too old to be trusted as the present."""
-        return self.age_s is not None and self.age_s > wording.STALE_S
 
 
 def open_reader(location: str | None) -> StoreReader | None:
@@ -100,7 +97,11 @@ def room_view(reader: StoreReader, lecture_id: str, now: datetime | None = None)
     status = reader.status(lecture_id)
     state = monitor_state(record, status, now)
     names = reader.names()
-    seats = [seat for row in reader.latest(lecture_id) if (seat := _seat(row, names, state, now)) is not None]
+    seats = [
+        seat
+        for row in reader.latest(lecture_id)
+        if (seat := _seat(row, names, record, None if state == "ended" else now)) is not None
+    ]
     # Who left goes to the end; the others keep their places, s100 after s20.
     seats.sort(key=lambda seat: (seat.shown == Presence.ABSENT, len(seat.student_id), seat.student_id))
     return {
@@ -120,20 +121,22 @@ def monitor_state(record: LectureRecord, status: MonitorStatus | None, now: date
     if record.ended_at is not None or (status is not None and status.state == "ended"):
         return "ended"
     heard_at = max(filter(None, (record.active_at, status.updated_at if status else None)))
-    if (now - heard_at).total_seconds() > SILENT_AFTER_S:
+    if (now - heard_at).total_seconds() > max(SILENT_AFTER_S, 3 * record.sample_period_s):
         return "stalled"
     if status is not None and status.state == "paused":
         return "paused"
     return "live" if record.moments else "waiting"
 
 
-def _seat(row: LatestObservation, names: Mapping[str, str], state: str, now: datetime) -> Seat | None:
+def _seat(row: LatestObservation, names: Mapping[str, str], record: LectureRecord, now: datetime | None) -> Seat | None:
+    """A student's place; None for who is gone for good. `now` is None once the lecture is over."""
     seen = row.observation
+    old_s = max(wording.STALE_S, 2 * record.sample_period_s)
     if row.age_s > FORGET_AFTER_S:
         return None
     taken_at = seen.captured_at or seen.committed_at
-    age_s = None if state == "ended" else max(0.0, (now - taken_at).total_seconds())
-    if row.age_s > LEFT_AFTER_S or seen.presence is Presence.ABSENT:
+    age_s = max(0.0, (now - taken_at).total_seconds()) if now else None
+    if row.age_s > max(LEFT_AFTER_S, old_s) or seen.presence is Presence.ABSENT:
         shown, confidence = Presence.ABSENT.value, None
     elif seen.presence.judged:
         shown = seen.state or "waiting"
@@ -147,7 +150,8 @@ def _seat(row: LatestObservation, names: Mapping[str, str], state: str, now: dat
         unidentified=seen.presence is Presence.UNIDENTIFIED,
         confidence=confidence,
         age_s=age_s,
-        lost=row.age_s > wording.STALE_S and shown != Presence.ABSENT,
+        stale=age_s is not None and age_s > old_s and shown != Presence.ABSENT,
+        lost=row.age_s > old_s and shown != Presence.ABSENT,
     )
 
 
@@ -245,7 +249,7 @@ def _tile(reader: StoreReader, record: LectureRecord, seat: Seat) -> dict[str, A
     hidden = seat.shown in (Presence.OPTED_OUT, Presence.CAMERA_OFF, Presence.ABSENT)
     picture = None if hidden else reader.thumbnail(record.lecture_id, seat.student_id)
     judged = label is not None or seat.shown == UNSURE
-    age = wording.age_words(seat.age_s) if judged or (seat.stale and seat.shown != Presence.ABSENT) else ""
+    age = wording.age_words(seat.age_s) if judged or seat.stale else ""
     return {
         "id": seat.student_id,
         "name": seat.name,
@@ -258,7 +262,7 @@ def _tile(reader: StoreReader, record: LectureRecord, seat: Seat) -> dict[str, A
         "icon": None if label else seat.shown,
         "confidence": seat.confidence,
         "age": age,
-        "stale": seat.stale and seat.shown != Presence.ABSENT,
+        "stale": seat.stale,
         "tag": wording.PRESENCE_WORDS[Presence.UNIDENTIFIED] if seat.unidentified else None,
         "summary": ", ".join(filter(None, (seat.name, word, age))),
     }

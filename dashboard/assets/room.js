@@ -320,7 +320,7 @@ function paintTile(tile, student) {
   );
   setText(tile.name, student.name);
   set(tile.name, "title", student.name);
-  tile.bar.style.width = student.confidence === null ? "0" : `${Math.round(student.confidence * 100)}%`;
+  tile.bar.style.transform = `scaleX(${(student.confidence ?? 0).toFixed(2)})`;
   setText(tile.confidence, student.confidence === null ? "" : `${Math.round(student.confidence * 100)}%`);
   refill(tile.age, `${student.stale}${student.age}`, () => (student.stale ? [icon("clock"), student.age] : [student.age]));
   refill(tile.state, JSON.stringify([student.word, student.icon, student.mark]), () => [

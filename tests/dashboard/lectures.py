@@ -38,10 +38,11 @@ LIKELY = (0.62, 0.24, 0.14)
 def thumbnail(number: int) -> bytes:
     """A small JPEG of a drawn head, another colour for each student."""
     rng = np.random.default_rng(number)
-    image = np.full((90, 160, 3), rng.integers(150, 225, 3), np.uint8)
-    shirt, skin = (tuple(int(v) for v in rng.integers(40, 200, 3)) for _ in range(2))
-    cv2.ellipse(image, (80, 102), (46, 34), 0, 0, 360, shirt, -1, cv2.LINE_AA)
-    cv2.circle(image, (80, 46), 23, skin, -1, cv2.LINE_AA)
+    image = np.full((112, 112, 3), rng.integers(150, 225, 3), np.uint8)
+    shirt, skin, hair = (tuple(int(v) for v in rng.integers(30, 200, 3)) for _ in range(3))
+    cv2.ellipse(image, (56, 122), (52, 38), 0, 0, 360, shirt, -1, cv2.LINE_AA)
+    cv2.ellipse(image, (56, 50), (31, 35), 0, 0, 360, hair, -1, cv2.LINE_AA)
+    cv2.ellipse(image, (56, 58), (26, 31), 0, 0, 360, skin, -1, cv2.LINE_AA)
     encoded = cv2.imencode(".jpg", image)[1]
     return bytes(encoded.tobytes())
 
