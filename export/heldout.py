@@ -79,6 +79,16 @@ def read_heldout(folder: Path, labels: Sequence[str], side_px: int) -> Heldout:
     )
 
 
+def read_recipe(folder: Path) -> dict[str, Any]:
+    """Name and seed of each recipe under the folder: which pictures the figures are of."""
+    recipes = {}
+    for path in sorted(folder.rglob("manifest.json")):
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        name = str(manifest.get("recipe", {}).get("name", path.parent.name))
+        recipes[name] = {"seed": manifest.get("seed")}
+    return recipes
+
+
 def _read_records(shard: Path) -> list[dict[str, Any]]:
     path = shard.with_suffix(".jsonl")
     if not path.is_file():

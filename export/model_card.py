@@ -29,6 +29,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         *(_rubric(rubric_id, entry) for rubric_id, entry in manifest["rubrics"].items()),
         "## Held-out rendered students",
         _heldout(manifest["figures"]["heldout"]),
+        _recipes(manifest["figures"]["heldout_recipe"]),
         "### By group",
         _groups(manifest["figures"]["heldout"]["groups"]),
         "## Export",
@@ -80,6 +81,11 @@ def _heldout(figures: Mapping[str, Any]) -> str:
         ("`unsure` on pictures marked ambiguous", "none held out" if unsure is None else unsure),
     ]
     return _table(("figure", "value"), rows)
+
+
+def _recipes(recipes: Mapping[str, Any]) -> str:
+    told = ", ".join(f"`{name}` (seed {entry['seed']})" for name, entry in recipes.items())
+    return f"Recipe: {told}." if told else ""
 
 
 def _groups(groups: Mapping[str, Any]) -> str:

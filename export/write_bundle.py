@@ -11,7 +11,6 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,14 @@ from export import parity
 from export.calibrate import COVERAGE, Calibration, calibrate, describe
 from export.checkpoint import Asked, Checkpoint, open_checkpoint
 from export.figures import softmax, summarize
-from export.heldout import Heldout, read_heldout
+from export.heldout import Heldout, read_heldout, read_recipe
 from export.label_graph import build, write_onnx
+from export.manifest import describe_bundle, write_manifest
 from export.model_card import render_card
 from export.quantize import METHODS, quantize, strip
-from monitor.bundle import FORMAT, MANIFEST, open_bundle, sha256_of
+from monitor.bundle import GRAPH, MANIFEST, open_bundle
 from monitor.errors import BadInputError, BundleError, ClassroomError
 
-GRAPH = "label_graph.onnx"
 _EXACT_CROPS = 8
 
 
@@ -81,9 +80,10 @@ def export_bundle(
         calibration, figures = _calibrate_and_report(chosen.scores, asked, crops)
         shutil.copyfile(chosen.path, folder / GRAPH)
         shutil.copyfile(checkpoint / "tokenizer.json", folder / "tokenizer.json")
-        manifest = _manifest(opened, asked, calibration, chosen, {**measured, **figures}, folder)
+        manifest = describe_bundle(opened, asked, calibration, chosen.method, folder)
+        manifest["figures"] = {**measured, **figures, "heldout_recipe": read_recipe(heldout)}
         (folder / "README.md").write_text(render_card(manifest), encoding="utf-8", newline="\n")
-        _write_json(folder / MANIFEST, manifest)
+        write_manifest(folder, manifest)
         open_bundle(folder)
         _replace(folder, out, work)
     return manifest
@@ -166,43 +166,6 @@ def _share_unsure(probabilities: NDArray[np.float64], threshold: float) -> float
     return round(float((probabilities.max(axis=1) < threshold).mean()), 4) if len(probabilities) else None
 
 
-def _manifest(
-    opened: Checkpoint,
-    asked: Asked,
-    calibration: Calibration,
-    chosen: Candidate,
-    figures: dict[str, Any],
-    folder: Path,
-) -> dict[str, Any]:
-    files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-    digests: dict[str, dict[str, Any]] = {
-        name: {"sha256": sha256_of(data), "bytes": len(data)} for name, data in files.items()
-    }
-    own = {key: value for key, value in opened.card.items() if key not in ("model_id", "rubrics", "mean", "std")}
-    return {
-        "format": FORMAT,
-        "model_id": f"{opened.card['model_id']}-{digests[GRAPH]['sha256'][:8]}",
-        "created_by": f"classroom-monitor {_version()}",
-        "license": "Apache-2.0",
-        "image_size": int(opened.card["image_size"]),
-        "quantization": chosen.method,
-        "rubrics": {
-            asked.rubric_id: {
-                "graph": GRAPH,
-                "question": asked.question,
-                "labels": list(asked.labels),
-                "phrases": list(asked.phrases),
-                "temperature": calibration.temperature,
-                "abstain_threshold": calibration.abstain_threshold,
-            }
-        },
-        "files": digests,
-        "parameters": sum(parameter.numel() for parameter in opened.model.parameters()),
-        "figures": figures,
-        "training": own,
-    }
-
-
 def _require_replaceable(out: Path) -> None:
     if out.exists() and not (out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir()))):
         raise BundleError(f"{out}: exists and is no bundle, so it is not replaced. Give another folder.")
@@ -213,17 +176,6 @@ def _replace(folder: Path, out: Path, work: Path) -> None:
     if out.exists():
         out.replace(work / "old")
     folder.replace(out)
-
-
-def _write_json(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
-
-
-def _version() -> str:
-    try:
-        return metadata.version("classroom-monitor")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,6 +19,8 @@ from monitor.rubric import Rubric
 FORMAT = 1
 """Version of the manifest that this program reads and writes."""
 MANIFEST = "manifest.json"
+GRAPH = "label_graph.onnx"
+"""The graph of a bundle's first rubric."""
 _SHIPPED = Path(__file__).parent / "assets" / "bundle"
 _REPAIR = "Install the package again, or export the bundle again."
 _KEYS = ("model_id", "image_size", "files", "rubrics")
