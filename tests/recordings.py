@@ -41,6 +41,8 @@ class Film:
     rotation: int = 0
     """Degrees that a player turns the picture counterclockwise."""
     mirrored: bool = False
+    pixel_aspect: Fraction | None = None
+    """Width of a pixel over its height."""
     sound: str | None = None
     """Codec of a sine tone beside the picture, as long as the picture."""
     created: str | None = None
@@ -83,6 +85,8 @@ def write_recording(path: Path, film: Film) -> Path:
         stream.time_base = film.tick_s
         stream.codec_context.gop_size = film.key_every
         stream.codec_context.thread_count = 1
+        if film.pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = film.pixel_aspect
         if film.rotation or film.mirrored:
             stream.set_display_rotation(film.rotation, film.mirrored)
         sound: Any = container.add_stream(film.sound, rate=48000) if film.sound else None

@@ -46,6 +46,9 @@ class PacketReader:
                 self.last_error = (error.strerror or str(error)).lower()
                 self._packets = self._container.demux(self._stream)
                 continue
+            except IndexError:  # a stream that begins in mid-file, as damage can make believe
+                self._packets = self._container.demux(self._stream)
+                continue
             if packet.size:  # the last one of all is empty: it only says that the file ends
                 self._note_end(packet)
                 return packet

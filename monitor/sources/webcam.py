@@ -17,6 +17,8 @@ from monitor.sources.source import WEBCAM_PREFIX, Closing, SourceCounts
 _FAILURES_BEFORE_LOST = 5
 """Drivers miss a picture now and then; so many in a row mean that the camera is gone."""
 _FAILURE_PAUSE_S = 0.1
+_LOST_AFTER_S = 2.0
+"""A driver may itself wait ten seconds for a picture: one such failure is enough."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 8.0
 """Between two tries to reconnect: doubled each time."""
 _POLL_S = 0.5
@@ -113,9 +115,12 @@ class Webcam(Closing):
             self._buffer.put(Frame(index, pts_s, image_bgr, datetime.now(UTC), now_ns))
 
     def _grabs(self, capture: Capture) -> bool:
+        given_up = time.monotonic() + _LOST_AFTER_S
         for _ in range(_FAILURES_BEFORE_LOST):
             if capture.grab():
                 return True
+            if time.monotonic() > given_up:
+                break
             time.sleep(_FAILURE_PAUSE_S)
         return False
 

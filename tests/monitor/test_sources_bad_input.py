@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 from collections.abc import Callable
 from fractions import Fraction
@@ -135,6 +136,30 @@ def test_damage_in_the_middle_is_passed_over_and_told(tmp_path: Path, name: str)
 def test_impossible_rates_and_starts_are_refused(tmp_path: Path, rate: float, start_s: float) -> None:
     with pytest.raises(SourceError, match="must be"):
         open_source(str(tmp_path), rate=rate, start_s=start_s)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".ts"])
+def test_no_damage_raises_anything_but_a_source_error(tmp_path: Path, suffix: str) -> None:
+    codec = "libvpx" if suffix == ".webm" else "libx264"
+    film = Film(steady(100), codec=codec, tick_s=Fraction(1, 1000))
+    data = write_recording(tmp_path / f"whole{suffix}", film).read_bytes()
+    chance = random.Random(5)
+    read = 0
+    for _ in range(25):
+        broken = bytearray(data)
+        at = chance.randrange(len(data))
+        length = chance.choice([1, 100, 3000])
+        broken[at : at + length] = chance.choice([b"", bytes(length), chance.randbytes(length)])
+        path = tmp_path / f"broken{suffix}"
+        path.write_bytes(broken)
+        try:
+            with open_source(str(path), rate=5.0, start_s=chance.choice([0.0, 1.5])) as source:
+                indices = [frame.index for frame in source.frames()]
+        except SourceError:
+            continue
+        assert indices == sorted(set(indices))
+        read += bool(indices)
+    assert read >= 8
 
 
 def test_a_start_after_the_end_gives_nothing(tmp_path: Path) -> None:

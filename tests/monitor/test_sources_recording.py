@@ -138,6 +138,11 @@ def test_a_mirrored_recording_comes_as_a_player_shows_it(tmp_path: Path) -> None
     assert np.array_equal(mirrored[1].image_bgr, plain[1].image_bgr[:, ::-1])
 
 
+def test_pixels_that_are_not_square_are_made_so(tmp_path: Path) -> None:
+    (frame,) = read(write_recording(tmp_path / "wide.mp4", Film(steady(1), pixel_aspect=Fraction(4, 3))))
+    assert frame.image_bgr.shape == (96, 213, 3)
+
+
 def test_both_clocks_and_the_length_are_known_where_the_file_tells_them(tmp_path: Path) -> None:
     film = Film(FOUR_SECONDS, created="2026-03-02T09:15:00.000000Z")
     with Recording(write_recording(tmp_path / "dated.mp4", film), rate=0.5) as recording:
