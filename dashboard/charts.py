@@ -61,7 +61,7 @@ def students_chart(
                 "student:N",
                 sort=list(students),
                 title=None,
-                axis=alt.Axis(ticks=False, domain=False, grid=False, labelOverlap=False),
+                axis=alt.Axis(ticks=False, domain=False, grid=False, labelFlush=False, labelPadding=8),
             ),
             color=_colors("kind", colors),
             tooltip=[
@@ -84,9 +84,11 @@ def _time_axis(field: str, until_s: float) -> alt.X:
 
 
 def _share_axis() -> alt.Axis:
-    return alt.Axis(format="%", values=[0, 0.5, 1], ticks=False, domain=False)
+    return alt.Axis(format="%", values=[0, 0.5, 1], ticks=False, domain=False, labelFlush=False)
 
 
 def _colors(field: str, colors: Mapping[str, str]) -> alt.Color:
     scale = alt.Scale(domain=list(colors), range=list(colors.values()))
-    return alt.Color(f"{field}:N", scale=scale, legend=alt.Legend(orient="top", title=None, symbolType="square"))
+    return alt.Color(
+        f"{field}:N", scale=scale, legend=alt.Legend(orient="top", title=None, symbolType="square", offset=0, padding=0)
+    )

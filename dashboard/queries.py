@@ -202,7 +202,7 @@ def _chart(reader: StoreReader, record: LectureRecord, *, live: bool) -> dict[st
         for number, label in enumerate(record.rubric.labels)
     ]
     series.append({"phrase": wording.UNSURE_WORD, "color": None, "mark": 0, "shares": [c and c[-1] for c in columns]})
-    times = [(share.started_s + share.ended_s) / 2 for share in shares]
+    times = [(share.started_s + min(share.ended_s, last_s)) / 2 for share in shares]  # the newest bin is still filling
     return {
         "from_s": from_s,
         "until_s": until_s,

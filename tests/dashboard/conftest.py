@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
@@ -16,8 +15,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from dashboard.launch import dashboard_command
-
-Serve = Callable[[Path], str]
+from tests.dashboard.chromium import HOW_TO_INSTALL, find_chromium
 
 
 def free_port() -> int:
@@ -31,12 +29,9 @@ def free_port() -> int:
 def chromium() -> Iterator[Browser]:
     """A headless browser. Its absence is a failure, not a reason to skip: these tests are the proof of the page."""
     with sync_playwright() as playwright:
-        names = ("chromium", "chromium-browser", "google-chrome")
-        installed = next((path for name in names if (path := shutil.which(name))), None)
-        own = playwright.chromium.executable_path
-        path = installed or (own if Path(own).exists() else None)
+        path = find_chromium(playwright)
         if path is None:
-            pytest.fail("no Chromium found: install one with `python -m playwright install chromium` or apt")
+            pytest.fail(HOW_TO_INSTALL)
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()

@@ -104,6 +104,15 @@ def test_later_looks_do_not_change_old_bins(path: Path) -> None:
     assert first == later
 
 
+@pytest.mark.parametrize("seconds", [1, 7, 301, 313])
+def test_no_bin_lies_outside_the_chart(tmp_path: Path, seconds: int) -> None:
+    write_lecture(tmp_path / "a.db", students=2, seconds=seconds, odd=False)
+    with StoreReader(tmp_path / "a.db") as reader:
+        chart = room_view(reader, "algebra")["chart"]
+    assert all(chart["from_s"] < at_s < chart["until_s"] for at_s in chart["times"])
+    assert chart["times"] == sorted(chart["times"])
+
+
 def test_a_gap_stays_a_gap(tmp_path: Path) -> None:
     with Store.open(tmp_path / "a.db", durable=False) as store:
         store.begin_lecture(lecture())
