@@ -1,7 +1,7 @@
 """Take the pictures of the README: `python -m tests.dashboard.screenshots [docs]`.
 
 Plays the demo lecture with the real `classroom live` on a store of its own, waits until the chart has something
-to show, and writes dashboard.png, dashboard-dark.png and lectures.png. With --address, shows a dashboard that runs already.
+to show, and writes dashboard.png, dashboard-dark.png and lectures.png. With --address, shows one that runs.
 """
 
 from __future__ import annotations
