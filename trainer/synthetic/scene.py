@@ -108,6 +108,22 @@ class Scene:
         hand: Mesh | None = None,
     ) -> Picture:
         """The picture, (height, width, 3) before the webcam; size is (width, height)."""
+        drawn = self.cut_out(renderer, view, frame, size, paper=paper, hand=hand)
+        behind = np.clip(background * np.float32(self.room.brightness), 0, 1)
+        picture: Picture = np.clip(drawn[..., :3] + behind * (1 - drawn[..., 3:]), 0, 1)
+        return picture
+
+    def cut_out(
+        self,
+        renderer: Renderer,
+        view: Matrix,
+        frame: Frame,
+        size: tuple[int, int],
+        *,
+        paper: Vector | None = None,
+        hand: Mesh | None = None,
+    ) -> Picture:
+        """The student without background, (height, width, 4), 0 to 1, colours premultiplied; size (width, height)."""
         props = [self._on_head(part) for part in self.outfit.parts]
         if hand is not None:
             props.append(self._on_head(Prop(hand, self.person.skin_rgb * 0.95, 0.2, skin_like=1.0)))
@@ -122,10 +138,7 @@ class Scene:
             view_projection=window(view, frame.centre, frame.half),
             centre=self.eyes,
         )
-        drawn = renderer.draw(drawing, size).astype(np.float32) / 255
-        behind = np.clip(background * np.float32(self.room.brightness), 0, 1)
-        picture: Picture = np.clip(drawn[..., :3] + behind * (1 - drawn[..., 3:]), 0, 1)
-        return picture
+        return renderer.draw(drawing, size).astype(np.float32) / np.float32(255)
 
     def truth(self, view: Matrix, frame: Frame, target: Vector) -> Truth:
         """Angles and face box. The gaze is where the target really is, the head how it really stands."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,10 @@ class Still:
     record: dict[str, Any]
 
 
+RenderStills = Callable[[Renderer, Sequence[int], Recipe], Iterator[Still]]
+"""Draws the pictures of these seeds, in order."""
+
+
 def draw_still(seed: int, recipe: Recipe) -> Draw:
     """One person in one moment. The seed alone decides; consecutive seeds balance the groups."""
     rng = np.random.default_rng(seed)
@@ -84,7 +88,7 @@ def render_stills(renderer: Renderer, seeds: Sequence[int], recipe: Recipe) -> I
             yield _render(renderer, draw, Scene(draw.person, draw.outfit, room, draw.desk, body), recipe)
 
 
-def synthesize_stills(
+def synthesize_stills(  # noqa: PLR0913  # the last four have defaults that nearly all callers keep
     count: int,
     seed: int,
     out: Path,
@@ -93,11 +97,13 @@ def synthesize_stills(
     start_shard: int = 0,
     shard_size: int = SHARD,
     quiet: bool = False,
+    render: RenderStills | None = None,
 ) -> list[Path]:
     """Write `count` pictures from seeds `seed`, `seed + 1`, ... to `out`, in shards; finished shards are kept.
 
     Several processes may share a folder: give each another `start_shard` to begin at; it goes round from there and
-    leaves out what others have finished meanwhile. Returns the shards that are there.
+    leaves out what others have finished meanwhile. `render` draws something else than `render_stills` does.
+    Returns the shards that are there.
     Raises BadInputError for a bad count or seed and for a folder of another recipe, ClassroomError for a full disk.
     """
     if count < 1 or seed < 0 or seed + count > _LARGEST_SEED:
@@ -117,7 +123,7 @@ def synthesize_stills(
                 continue
             renderer = renderer or Renderer()
             stills = []
-            for still in render_stills(renderer, seeds, recipe):
+            for still in (render or render_stills)(renderer, seeds, recipe):
                 stills.append(still)
                 progress.advance(task)
             _write_shard(_shard(out, k), stills, seed)
