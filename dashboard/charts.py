@@ -90,5 +90,7 @@ def _share_axis() -> alt.Axis:
 def _colors(field: str, colors: Mapping[str, str]) -> alt.Color:
     scale = alt.Scale(domain=list(colors), range=list(colors.values()))
     return alt.Color(
-        f"{field}:N", scale=scale, legend=alt.Legend(orient="top", title=None, symbolType="square", offset=0, padding=0)
+        f"{field}:N",
+        scale=scale,
+        legend=alt.Legend(orient="top", title=None, symbolType="square", offset=10, padding=0),
     )

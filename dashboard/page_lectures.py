@@ -82,6 +82,8 @@ def _line_html(summary: LectureSummary, current: bool) -> str:
 
 
 def _show(record: LectureRecord, drawn: LectureDetail) -> None:
+    for fault in record.faults:
+        st.html(f'<p class="fault">Not all could be read: {escape(fault)}</p>')
     if not drawn.episodes and not drawn.shares:
         st.caption("Nothing was seen in this lecture.")
         return

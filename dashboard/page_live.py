@@ -11,24 +11,27 @@ from dashboard.settings import store_location
 from monitor.errors import ClassroomError
 
 _NEWEST = "newest"
+_CHOICES_KEPT_S = 2.0
+"""How old the list of lectures may be: it costs more than the room once there are hundreds."""
 
 
 def live_page() -> None:
     """Draw the page: a picker of lectures, and the room that refreshes itself."""
-    choices = _choices()
+    try:
+        choices = _choices(store_location())
+    except ClassroomError:
+        choices = {}  # the room below says why
     picked = _picker(choices) if len(choices) > 1 else _NEWEST
     _room(picked, tuple(choices))
 
 
-def _choices() -> dict[str, str]:
-    try:
-        reader = open_reader(store_location())
-        if reader is None:
-            return {}
-        with reader:
-            return lecture_choices(reader)
-    except ClassroomError:
-        return {}  # the room below says why
+@st.cache_data(ttl=_CHOICES_KEPT_S, max_entries=4, show_spinner=False)
+def _choices(location: str | None) -> dict[str, str]:
+    reader = open_reader(location)
+    if reader is None:
+        return {}
+    with reader:
+        return lecture_choices(reader)
 
 
 def _picker(choices: dict[str, str]) -> str:
@@ -48,15 +51,16 @@ def _room(picked: str, known: tuple[str, ...]) -> None:
 
     A reader is opened for each look and closed again: nothing is held for a tab that was closed.
     """
+    location = store_location()
     try:
-        reader = open_reader(store_location())
-        if reader is None:
-            show_no_lecture()
-            return
-        with reader:
-            there = tuple(record.lecture_id for record in reader.lectures())
-            shown = picked if picked in there else next(iter(there), None)
-            view = room_view(reader, shown) if shown else None
+        there = tuple(_choices(location))
+        shown = picked if picked in there else next(iter(there), None)
+        reader = open_reader(location) if shown else None
+        if shown is None or reader is None:
+            view = None
+        else:
+            with reader:
+                view = room_view(reader, shown)
     except ClassroomError as error:
         show_error(error)
         return
