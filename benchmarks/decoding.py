@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import av
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from monitor.sources.source import open_source
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from monitor.bundle import Bundle, open_bundle
 from monitor.rubric import Rubric, load_rubric
