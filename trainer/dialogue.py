@@ -16,7 +16,7 @@ from torch import Tensor
 
 from monitor.rubric import Rubric
 from monitor.vlm import prompt
-from trainer.tokenizer import encode
+from trainer.tokenizer import encode, token_id
 
 IGNORED = -100
 """Target of tokens that are not the model's to say."""
@@ -25,10 +25,13 @@ IGNORED = -100
 class Dialogue:
     """Asks about pictures, in tokens."""
 
-    def __init__(self, rubric: Rubric, tokenizer: Tokenizer, image_tokens: int, paraphrased: float = 0.2) -> None:
+    paraphrased = 0.2
+    """Share of label questions asked in other words than the rubric's own."""
+    second_turn = 0.5
+    """Share of pictures that are asked about twice: the text costs a quarter of a step."""
+
+    def __init__(self, rubric: Rubric, tokenizer: Tokenizer, image_tokens: int) -> None:
         self.rubric = rubric
-        self.paraphrased = paraphrased
-        """Share of label questions asked in other words than the rubric's own."""
         self._tokenizer = tokenizer
         self._image_tokens = image_tokens
         self._cache: dict[tuple[str, str], tuple[list[int], int]] = {}
@@ -56,19 +59,21 @@ class Dialogue:
         return prompt.GAZE_QUESTION, prompt.gaze_phrase(yaw_deg, pitch_deg)
 
     def turns(self, label: int, gaze_deg: Sequence[float], rng: random.Random) -> list[tuple[str, str]]:
-        """Two turns about one picture: its label where it has one, and a probe or its gaze."""
+        """Turns about one picture: its label where it has one; for `second_turn` of pictures a probe or its gaze."""
         known = not any(math.isnan(angle) for angle in gaze_deg)
         gaze = self.gaze_turn(*gaze_deg) if known else None
         if label < 0:
             return [gaze] if gaze else []
-        second = gaze if gaze and rng.random() < 0.4 else self.probe_turn(label, rng)
-        return [self.label_turn(label, rng), second]
+        first = self.label_turn(label, rng)
+        if rng.random() >= self.second_turn:
+            return [first]
+        return [first, gaze if gaze and rng.random() < 0.4 else self.probe_turn(label, rng)]
 
     def tokens(self, turns: Sequence[tuple[str, str]]) -> tuple[Tensor, Tensor]:
         """Ids and targets (T turns, longest length), padded on the right; targets stand where they are predicted."""
         encoded = [self._encode(question, answer) for question, answer in turns]
         longest = max(len(ids) for ids, _ in encoded)
-        ids = torch.full((len(encoded), longest), self._tokenizer.token_to_id(prompt.PAD))
+        ids = torch.full((len(encoded), longest), token_id(self._tokenizer, prompt.PAD))
         targets = torch.full((len(encoded), longest), IGNORED)
         for row, (sequence, start) in enumerate(encoded):
             ids[row, : len(sequence)] = torch.tensor(sequence)

@@ -1,7 +1,7 @@
 """Holds the training pictures in memory and deals them out; takes up shards that were rendered meanwhile.
 
-People are split off for development by a hash of their id, so that a person stays on their side as data grows. This file
-knows no model.
+People are split off for development by a hash of their id, so that a person stays on their side as data grows. This
+file knows no model.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from monitor.errors import BadInputError
@@ -37,7 +38,9 @@ class Batch:
 class Feed:
     """The shards of some folders, split by person."""
 
-    def __init__(self, folders: Sequence[Path], labels: Sequence[str], development_share: float, limit: int = 0) -> None:
+    def __init__(
+        self, folders: Sequence[Path], labels: Sequence[str], development_share: float, limit: int = 0
+    ) -> None:
         self._folders = folders
         self._labels = labels
         self._share = development_share
@@ -87,7 +90,7 @@ class Feed:
         for begin in range(0, min(stop, len(order)), batch_size):
             yield self._collect(order[begin : begin + batch_size], starts)
 
-    def _collect(self, rows: np.ndarray[tuple[int], np.dtype[np.int64]], starts: np.ndarray) -> Batch:  # type: ignore[type-arg]
+    def _collect(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> Batch:
         part = np.searchsorted(starts, rows, side="right") - 1
         places = [(self._train[p], int(row - starts[p])) for p, row in zip(part, rows, strict=True)]
         return Batch(

@@ -1,14 +1,13 @@
 """The embedded model: the SmolVLM architecture in small, built from nothing, saved and read as a folder.
 
 A checkpoint folder holds config.json and model.safetensors (plain transformers: `Idefics3ForConditionalGeneration`),
-tokenizer.json, and classroom.json (the card: questions, picture preparation, what it was trained on, figures). This file
-knows no training data and no loss.
+tokenizer.json, and classroom.json (the card: questions, picture preparation, what it was trained on, figures). This
+file knows no training data and no loss.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,7 +21,8 @@ from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 from monitor.errors import BundleError
 from monitor.rubric import Rubric
 from monitor.vlm import prompt
-from trainer.tokenizer import encode, for_transformers, load_tokenizer
+from trainer.tokenizer import encode, for_transformers, load_tokenizer, token_id
+from trainer.vision_start import mimetic_start
 
 CARD_FILE = "classroom.json"
 MEAN = 0.5
@@ -37,10 +37,10 @@ class ModelShape:
     image_size: int = 128
     patch_size: int = 16
     vision_width: int = 192
-    vision_layers: int = 8
-    vision_heads: int = 6
+    vision_layers: int = 6
+    vision_heads: int = 3
     text_width: int = 192
-    text_layers: int = 3
+    text_layers: int = 2
     text_heads: int = 3
     scale_factor: int = 4
     """Patches a side that are joined into one image token."""
@@ -203,49 +203,8 @@ def score_phrases(checkpoint: Checkpoint, pixels: Tensor, question: str, phrases
     return torch.stack(scores, dim=1).log_softmax(-1)
 
 
-@torch.no_grad()
-def mimetic_start(vision: torch.nn.Module, grid: int) -> None:
-    """Start a vision transformer where trained ones tend to end up (Trockman & Kolter 2023): it learns from far less.
-
-    Positions are two-dimensional sinusoids; queries and keys agree (W_q^T W_k near identity, so that a patch attends
-    to its like and its neighbours); values and output nearly cancel (near minus identity).
-    """
-    positions = vision.embeddings.position_embedding.weight
-    positions.copy_(_sinusoids(grid, positions.shape[1]) * 0.5)
-    for layer in vision.encoder.layers:
-        attention = layer.self_attn
-        width, heads = attention.embed_dim, attention.num_heads
-        for head in range(heads):
-            rows = slice(head * width // heads, (head + 1) * width // heads)
-            left, right = _factors(0.7, 0.7, width, width // heads)
-            attention.q_proj.weight[rows] = left.T
-            attention.k_proj.weight[rows] = right.T
-        left, right = _factors(0.4, -0.4, width, width)
-        attention.out_proj.weight.copy_(left)
-        attention.v_proj.weight.copy_(right.T)
-
-
-def _factors(noise: float, identity: float, width: int, rank: int) -> tuple[Tensor, Tensor]:
-    """Two (width, rank) matrices whose product L R^T is close to noise * N(0, 1/width) + identity * I."""
-    target = noise * torch.randn(width, width) / math.sqrt(width) + identity * torch.eye(width)
-    u, s, vh = torch.linalg.svd(target)
-    root = s[:rank].sqrt()
-    return u[:, :rank] * root, vh[:rank].T * root
-
-
-def _sinusoids(grid: int, width: int) -> Tensor:
-    quarter = width // 4
-    frequency = 1.0 / (100.0 ** (torch.arange(quarter) / quarter))
-    angle = torch.arange(grid).unsqueeze(1) * frequency
-    line = torch.cat([angle.sin(), angle.cos()], dim=1)
-    rows = line.unsqueeze(1).expand(grid, grid, -1)
-    columns = line.unsqueeze(0).expand(grid, grid, -1)
-    table = torch.cat([rows, columns], dim=2).reshape(grid * grid, -1)
-    return torch.nn.functional.pad(table, (0, width - table.shape[1]))
-
-
 def _config(shape: ModelShape, tokenizer: Tokenizer) -> Idefics3Config:
-    ids: Mapping[str, int] = {name: tokenizer.token_to_id(name) for name in prompt.SPECIAL_TOKENS}
+    ids: Mapping[str, int] = {name: token_id(tokenizer, name) for name in prompt.SPECIAL_TOKENS}
     special = {
         "bos_token_id": ids[prompt.BOS],
         "eos_token_id": ids[prompt.EOS],

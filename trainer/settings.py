@@ -37,6 +37,8 @@ class TeacherSettings:
     steps: int = 0
     batch_size: int = 64
     learning_rate: float = 3e-3
+    later_rate: float = 5e-4
+    """Peak learning rate at which it goes on learning beside the student; 0 freezes it."""
     odds_weight: float = 0.5
     """Weight of imitating its label odds."""
     map_weight: float = 1.0
@@ -103,9 +105,7 @@ def read_settings(path: Path) -> SftSettings:
     if not isinstance(data.get("name"), str):
         raise BadInputError(f"{path}: 'name' must be a text, found {data.get('name')!r}")
     settings: SftSettings = _fill(SftSettings, data, str(path))
-    for name, steps, minutes in (
-        ("training", settings.training.steps, settings.training.minutes),
-    ):
+    for name, steps, minutes in (("training", settings.training.steps, settings.training.minutes),):
         if steps <= 0 and minutes <= 0:
             raise BadInputError(f"{path}, [{name}]: give steps or minutes, one of them above 0.")
     return settings
@@ -117,10 +117,10 @@ def _fill(kind: type[Any], values: dict[str, Any], where: str) -> Any:
     if unknown:
         raise BadInputError(f"{where}: unknown key {unknown[0]!r}; known keys are {', '.join(fields)}")
     given = {}
-    for key, value in values.items():
+    for key, written in values.items():
         default = fields[key].default
-        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+        whole = type(default) is float and type(written) is int
+        value = float(written) if whole else written
         if isinstance(default, bool | int | float | str) and type(value) is not type(default):
             raise BadInputError(f"{where}: {key!r} must be {type(default).__name__}, found {value!r}")
         given[key] = tuple(value) if isinstance(default, tuple) and isinstance(value, list) else value

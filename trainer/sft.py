@@ -17,22 +17,26 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from monitor.errors import BadInputError
 from monitor.rubric import Rubric, load_rubric
+from trainer.augment import Augmentation, plain
 from trainer.corpora.record import PictureSet, join
 from trainer.corpora.synthetic import list_shards, read_shard
 from trainer.dialogue import Dialogue
 from trainer.evaluation.held_out import evaluate
 from trainer.feed import Feed
-from trainer.model import Card, Checkpoint, ModelShape, build_model, describe_rubric, save_checkpoint
+from trainer.model import Card, Checkpoint, ModelShape, build_model, describe_rubric, normalise_floats, save_checkpoint
 from trainer.schedule import Schedule
 from trainer.settings import SftSettings, read_settings
 from trainer.student import Student
 from trainer.teaching import load_or_train, teacher_macro_f1
 from trainer.tokenizer import train_tokenizer
+from trainer.vision_start import whiten_patches
 
 STATE_FILE = "state.pt"
 TEACHER_FILE = "teacher.pt"
 LOG_FILE = "log.jsonl"
 LOG_EVERY_S = 20.0
+SAMPLE = 512
+"""Pictures that the patch embedding starts from."""
 
 
 def train_sft(config: Path, *, out: Path | None = None, resume: bool = False) -> Path:
@@ -70,7 +74,7 @@ class _Run:
     def __init__(self, settings: SftSettings, folder: Path, resume: bool) -> None:
         self.settings, self.folder, self.resume = settings, folder, resume
         self.rubric: Rubric = load_rubric(settings.data.rubric)
-        self.shape = ModelShape(**settings.model)
+        self.shape = _shape(settings)
         self.feed = Feed(
             [Path(place) for place in settings.data.folders],
             self.rubric.names,
@@ -97,6 +101,8 @@ class _Run:
                 self._log({"phase": "teacher", "macro_f1": round(figure, 4)})
             tokenizer = train_tokenizer()
             model = build_model(self.shape, tokenizer, self.settings.training.seed)
+            sample = next(self.feed.epoch(SAMPLE, torch.Generator().manual_seed(self.settings.training.seed)))
+            whiten_patches(model.model.vision_model, normalise_floats(plain(sample.images, self.shape.image_size)))
             dialogue = Dialogue(self.rubric, tokenizer, self.shape.image_tokens)
             student = Student(Checkpoint(model, tokenizer, self._card()), dialogue, self.settings, teacher)
             self._train(student)
@@ -187,3 +193,16 @@ class _Run:
         entry = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **entry}
         with (self.folder / LOG_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
+
+
+def _shape(settings: SftSettings) -> ModelShape:
+    """The model's sizes; also refuses unknown keys of [augmentation], before anything is trained."""
+    for table, kind, values in (
+        ("model", ModelShape, settings.model),
+        ("augmentation", Augmentation, settings.augmentation),
+    ):
+        try:
+            kind(**values)
+        except (TypeError, ValueError) as error:
+            raise BadInputError(f"[{table}] of the configuration: {error}") from error
+    return ModelShape(**settings.model)

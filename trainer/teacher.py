@@ -58,15 +58,16 @@ class Teacher(nn.Module):
         )
         self.middle = nn.Sequential(*(_Block(widths[i], widths[i + 1]) for i in range(3)))
         self.last = _Block(widths[3], widths[4])
-        self.dropout = nn.Dropout(0.2)
         self.label_head = nn.Linear(widths[4], labels)
         self.angle_head = nn.Linear(widths[4], 4)
         self.map_channels = widths[3]
+        # Twice as fast on a processor.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, pixels: Tensor) -> Judgement:
         """Judge normalised pictures (B, 3, S, S)."""
         cells = self.middle(self.stem(pixels))
-        pooled = self.dropout(self.last(cells).mean(dim=(2, 3)))
+        pooled = self.last(cells).mean(dim=(2, 3))
         return Judgement(self.label_head(pooled), self.angle_head(pooled), cells.flatten(2).transpose(1, 2))
 
 
@@ -90,7 +91,9 @@ def truth_loss(judged: Judgement, labels: Tensor, angles_deg: Tensor) -> Tensor:
     loss = judged.angles.sum() * 0.0
     named = labels >= 0
     if named.any():
-        loss = loss + nn.functional.cross_entropy(judged.label_logits[named].float(), labels[named], label_smoothing=0.05)
+        loss = loss + nn.functional.cross_entropy(
+            judged.label_logits[named].float(), labels[named], label_smoothing=0.05
+        )
     target = angles_deg.clamp(-ANGLE_LIMIT_DEG, ANGLE_LIMIT_DEG) / ANGLE_SCALE_DEG
     known = ~target.isnan()
     if known.any():

@@ -43,7 +43,7 @@ def train_teacher(feed: Feed, size: int, labels: int, settings: SftSettings, rep
     chance = torch.Generator().manual_seed(settings.training.seed)
     teacher = Teacher(labels)
     average = copy.deepcopy(teacher).requires_grad_(False)
-    optimizer = torch.optim.AdamW(teacher.parameters(), lr=wanted.learning_rate, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(teacher.parameters(), lr=wanted.learning_rate, weight_decay=0.05, fused=True)
     schedule = Schedule(steps=wanted.steps, seconds=wanted.minutes * 60, warmup=settings.training.warmup)
     how = Augmentation(**settings.augmentation)
     while not schedule.over:
@@ -56,13 +56,14 @@ def train_teacher(feed: Feed, size: int, labels: int, settings: SftSettings, rep
                 judged = teacher(normalise_floats(pixels).contiguous(memory_format=torch.channels_last))
             loss = truth_loss(judged, batch.labels, angles)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             _follow(average, teacher, min(0.998, (1 + schedule.step) / (10 + schedule.step)))
             report("teacher", schedule.progress, {"truth": float(loss.detach()), "pictures": float(feed.size)})
             if schedule.over:
                 break
-    return average.eval()
+    average.eval()
+    return average
 
 
 def load_or_train(
@@ -74,7 +75,8 @@ def load_or_train(
     if path.is_file():
         teacher = Teacher(labels)
         teacher.load_state_dict(torch.load(path, weights_only=True))
-        return teacher.eval()
+        teacher.eval()
+        return teacher
     teacher = train_teacher(feed, size, labels, settings, report)
     torch.save(teacher.state_dict(), path)
     return teacher
@@ -96,5 +98,5 @@ def teacher_macro_f1(teacher: Teacher, pictures: PictureSet, labels: int) -> flo
 def _follow(average: Teacher, teacher: Teacher, decay: float) -> None:
     for ours, theirs in zip(average.parameters(), teacher.parameters(), strict=True):
         ours.lerp_(theirs, 1 - decay)
-    for ours, theirs in zip(average.buffers(), teacher.buffers(), strict=True):
-        ours.copy_(theirs)
+    for kept, fresh in zip(average.buffers(), teacher.buffers(), strict=True):
+        kept.copy_(fresh)

@@ -56,6 +56,18 @@ def encode(tokenizer: Tokenizer, text: str) -> list[int]:
     return ids
 
 
+def token_id(tokenizer: Tokenizer, token: str) -> int:
+    """The id of one token.
+
+    Raises:
+        KeyError: the vocabulary has no such token.
+    """
+    number: int | None = tokenizer.token_to_id(token)
+    if number is None:
+        raise KeyError(token)
+    return number
+
+
 def load_tokenizer(path: Path) -> Tokenizer:
     """Read a tokenizer.json."""
     return Tokenizer.from_file(str(path))

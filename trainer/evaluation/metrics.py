@@ -31,7 +31,9 @@ class Scores:
         """(L,): F1 of each label; NaN where it occurs neither in truth nor in prediction."""
         right = np.diag(self.confusion).astype(np.float64)
         both = self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
-        return np.divide(2 * right, both, out=np.full(len(right), np.nan), where=both > 0)
+        values = np.full(len(right), np.nan)
+        np.divide(2 * right, both, out=values, where=both > 0)
+        return values
 
     @property
     def macro_f1(self) -> float:
@@ -49,7 +51,7 @@ def score(truth: Labels, predicted: Labels, labels: int) -> Scores:
     if truth.shape != predicted.shape:
         raise ValueError(f"truth has {truth.shape} entries, predictions {predicted.shape}")
     for name, values in (("truth", truth), ("predicted", predicted)):
-        if values.size and not (0 <= values.min() and values.max() < labels):
+        if values.size and not (values.min() >= 0 and values.max() < labels):
             raise ValueError(f"{name} must lie in 0..{labels - 1}, found {values.min()}..{values.max()}")
     counts = np.bincount(truth * labels + predicted, minlength=labels * labels)
     return Scores(counts.reshape(labels, labels))
