@@ -61,7 +61,7 @@ def _label_top(drawn: NDArray[np.float32]) -> int:
     """The row where the name label begins, seen at the left edge where labels start; else the height."""
     height, width = drawn.shape
     upper = round(LABEL_FREE * height)
-    begun: NDArray[np.int64] = np.flatnonzero(drawn[upper:, : max(2, width // 8)].mean(axis=1) > 0.08)
+    begun = np.flatnonzero(drawn[upper:, : max(2, width // 8)].mean(axis=1) > 0.08)
     return upper + int(begun[0]) if len(begun) else height
 
 

@@ -104,28 +104,20 @@ def side_support(evidence: Evidence, boxes: Ints, gaps: Ints) -> Floats:
 
     Inside, three pixels beyond the blurred edge are looked at; outside, as much as the gap (n,) allows.
     """
-    x1, y1, x2, y2 = boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3]
     reach = np.clip(gaps - 1, 1, 3)
-    corner = np.maximum(1, (x2 - x1) // 16)
-    left, right, top, bottom = x1 + corner, x2 - corner, y1 + corner, y2 - corner
-    inner = np.stack(
-        [
-            np.stack([x1 + 1, top, x1 + 4, bottom], 1),
-            np.stack([left, y1 + 1, right, y1 + 4], 1),
-            np.stack([x2 - 4, top, x2 - 1, bottom], 1),
-            np.stack([left, y2 - 4, right, y2 - 1], 1),
-        ],
-        1,
-    )
-    outer = np.stack(
-        [
-            np.stack([x1 - reach, top, x1, bottom], 1),
-            np.stack([left, y1 - reach, right, y1], 1),
-            np.stack([x2, top, x2 + reach, bottom], 1),
-            np.stack([left, y2, right, y2 + reach], 1),
-        ],
-        1,
-    )
-    step = evidence.mass(inner) - evidence.mass(outer)
-    support: Floats = np.clip(step / FULL_CONTRAST, -1, 1)
+    corner = np.maximum(1, (boxes[:, 2] - boxes[:, 0]) // 16)
+    strips = np.empty((2, len(boxes), 4, 4), np.int64)  # inner and outer, boxes, sides, corners
+    for side in range(4):
+        axis, along = side % 2, 1 - side % 2
+        edge, inward = boxes[:, side], 1 if side < 2 else -1
+        strips[:, :, side, along] = boxes[:, along] + corner
+        strips[:, :, side, along + 2] = boxes[:, along + 2] - corner
+        inner, outer = (
+            np.sort([edge + inward, edge + 4 * inward], axis=0),
+            np.sort([edge - reach * inward, edge], axis=0),
+        )
+        strips[0, :, side, axis], strips[0, :, side, axis + 2] = inner
+        strips[1, :, side, axis], strips[1, :, side, axis + 2] = outer
+    inner_mass, outer_mass = evidence.mass(strips)
+    support: Floats = np.clip((inner_mass - outer_mass) / FULL_CONTRAST, -1, 1)
     return support

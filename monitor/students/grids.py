@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from monitor.students.combs import Comb, find_combs
 from monitor.students.evidence import Evidence
 from monitor.students.layouts import Fit, Layout, Region, judge
@@ -14,20 +16,27 @@ from monitor.students.layouts import Fit, Layout, Region, judge
 LEAST_ASPECT, MOST_ASPECT = 1.15, 2.05
 """Width / height of a tile: 16:9 mostly, cropped by some programs."""
 MOST_TILES = 49
-ROW_PROPOSALS, COLUMN_PROPOSALS = 10, 8
+ROW_PROPOSALS, COLUMN_PROPOSALS, GRID_PROPOSALS = 10, 8, 24
 REFINED = 3
 """How many of the best layouts are refined."""
+FILLED = 0.08
+"""Mean mass of a column of pixels, 0 to 1, that shows there is a tile."""
 ROUNDS = 6
 """Most steps, a pixel each, that refining takes."""
 
 
 def fit_region(evidence: Evidence, region: Region) -> Fit | None:
     """The best layout of tiles in a region, or None where nothing of the kind fits."""
-    fits: list[Fit] = []
+    pairs: list[tuple[Comb, Comb]] = []
     for rows in find_combs(evidence.rows(region.x1, region.x2)[region.y1 : region.y2])[:ROW_PROPOSALS]:
-        for columns in _columns_of(evidence, region, rows):
-            fits.append(best_last_row(evidence, Layout(region, rows, columns, columns.count)))
-    best = sorted(fits, key=lambda fit: -fit.score)[:REFINED]
+        pairs += [(rows, columns) for columns in _columns_of(evidence, region, rows)]
+    pairs = sorted(pairs, key=lambda pair: -pair[0].score * pair[1].count - pair[1].score * pair[0].count)
+    layouts = [
+        Layout(region, rows, columns, last)
+        for rows, columns in pairs[:GRID_PROPOSALS]
+        for last in last_counts(evidence, region, rows, columns)
+    ]
+    best = sorted(judge(evidence, layouts), key=lambda fit: -fit.score)[:REFINED]
     return max((refine(evidence, fit) for fit in best), key=lambda fit: fit.score, default=None)
 
 
@@ -50,12 +59,15 @@ def _alike(rows: Comb, columns: Comb) -> bool:
     return abs(columns.gap - rows.gap) <= 2 + 0.5 * min(columns.gap, rows.gap)
 
 
-def best_last_row(evidence: Evidence, layout: Layout) -> Fit:
-    """The layout with the number of tiles in its last row that explains most."""
-    full = layout.columns.count
-    counts = [full] if layout.rows.count == 1 else range(1, full + 1)
-    fits = judge(evidence, [replace(layout, last=count) for count in counts])
-    return max(fits, key=lambda fit: fit.score)
+def last_counts(evidence: Evidence, region: Region, rows: Comb, columns: Comb) -> list[int]:
+    """Numbers of tiles that the last row may have, from how far its content reaches, one more or less."""
+    if rows.count == 1:
+        return [columns.count]
+    band = [(int(rows.starts()[-1]) + region.y1, int(rows.ends()[-1]) + region.y1)]
+    filled = np.flatnonzero(evidence.columns(band)[region.x1 : region.x2] > FILLED)
+    reach = int(filled[-1]) + 1 - int(filled[0]) if len(filled) else 0
+    likely = round((reach + columns.gap) / columns.pitch)
+    return [count for count in range(likely - 1, likely + 2) if 1 <= count <= columns.count]
 
 
 def refine(evidence: Evidence, fit: Fit) -> Fit:

@@ -59,13 +59,20 @@ class Layout:
     @cached_property
     def boxes(self) -> Ints:
         """Tiles (n, 4) as x1, y1, x2, y2, row by row."""
-        tops, bottoms = self.rows.starts() + self.region.y1, self.rows.ends() + self.region.y1
-        lefts, rights = self.columns.starts() + self.region.x1, self.columns.ends() + self.region.x1
-        shift = (self.columns.count - self.last) * self.columns.pitch / 2 + self.columns.start + self.region.x1
-        places = shift + np.arange(self.last) * self.columns.pitch
-        full = _cells(lefts, rights, tops[:-1], bottoms[:-1])
-        last = _cells(_whole(places), _whole(places + self.columns.length), tops[-1:], bottoms[-1:])
-        return np.concatenate([full, last])
+        corner = self.region.x1, self.region.y1
+        tops, bottoms = self.rows.starts() + corner[1], self.rows.ends() + corner[1]
+        columns = self.columns
+        shift = (columns.count - self.last) * columns.pitch / 2 + columns.start + corner[0]
+        places = shift + np.arange(self.last) * columns.pitch
+        full = self.rows.count - 1
+        boxes = np.empty((full * columns.count + self.last, 4), np.int64)
+        upper = boxes[: full * columns.count].reshape(full, columns.count, 4)
+        upper[..., 0], upper[..., 2] = columns.starts() + corner[0], columns.ends() + corner[0]
+        upper[..., 1], upper[..., 3] = tops[:full, None], bottoms[:full, None]
+        lower = boxes[full * columns.count :]
+        lower[:, 0], lower[:, 2] = np.rint(places), np.rint(places + columns.length)
+        lower[:, 1], lower[:, 3] = tops[-1], bottoms[-1]
+        return boxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,27 +118,14 @@ def _fit(layout: Layout, support: Floats, stray_px: float) -> Fit:
 def _blind_gutters(layout: Layout, support: Floats) -> float:
     """Cost, px of length, of gutters along which hardly a tile has a visible side: a tile cut in two has such."""
     columns, rows = layout.columns.count, layout.rows.count
+    full = support[: columns * max(1, rows - 1)].reshape(-1, columns, 4)
     cost = 0.0
     if columns > 1:
-        full = support[: columns * max(1, rows - 1)].reshape(-1, columns, 4)
         seen = (full[:, :-1, 2] + full[:, 1:, 0]).mean(axis=0) / 2
         cost += float(np.maximum(0, BLIND_GUTTER - seen).sum()) * layout.rows.length * len(full)
     if rows > 1:
-        above = support[: columns * (rows - 1)].reshape(rows - 1, columns, 4)[:, :, 3].mean(axis=1)
-        tops = [support[columns * row : columns * (row + 1), 1].mean() for row in range(1, rows)]
-        seen = (above + np.array(tops)) / 2
+        last = float(support[columns * (rows - 1) :, 1].mean())
+        tops = np.append(full[1:, :, 1].mean(axis=1), last)
+        seen = (full[:, :, 3].mean(axis=1) + tops) / 2
         cost += float(np.maximum(0, BLIND_GUTTER - seen).sum()) * layout.columns.length * columns
     return BLIND_COST * cost
-
-
-def _cells(lefts: Ints, rights: Ints, tops: Ints, bottoms: Ints) -> Ints:
-    """Boxes (n, 4) of all pairs of a row and a column, row by row."""
-    x1, y1 = np.meshgrid(lefts, tops)
-    x2, y2 = np.meshgrid(rights, bottoms)
-    return np.stack([x1.ravel(), y1.ravel(), x2.ravel(), y2.ravel()], 1)
-
-
-def _whole(positions: Floats) -> Ints:
-    """Whole pixels."""
-    whole: Ints = np.rint(positions).astype(np.int64)
-    return whole
