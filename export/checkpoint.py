@@ -93,7 +93,9 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     card = read_card(folder)
     from tokenizers import Tokenizer
     from transformers import AutoConfig, Idefics3ForConditionalGeneration
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     config = AutoConfig.from_pretrained(folder)
     text_type = getattr(getattr(config, "text_config", None), "model_type", None)
     if config.model_type != "idefics3" or text_type != "llama":

@@ -7,6 +7,7 @@ tokens, packed as a tree: each sees the prompt and its own ancestors only. It do
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,16 +160,18 @@ def write_onnx(graph: LabelGraph, image_size: int, path: Path) -> None:
     """Export the graph in fp32 with a free batch size."""
     pixels = torch.zeros(2, image_size, image_size, 3, dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells that torchvision, which nobody needs, is absent
-    program = torch.onnx.export(
-        graph,
-        (pixels,),
-        dynamo=True,
-        opset_version=_OPSET,
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        dynamic_shapes={"pixels": {0: torch.export.Dim("batch", min=1, max=4096)}},
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch warns of its own code
+        program = torch.onnx.export(
+            graph,
+            (pixels,),
+            dynamo=True,
+            opset_version=_OPSET,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes={"pixels": {0: torch.export.Dim("batch", min=1, max=4096)}},
+            verbose=False,
+        )
     assert program is not None
     program.save(str(path), external_data=False)
 

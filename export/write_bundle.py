@@ -1,12 +1,10 @@
 """Exports a checkpoint as a bundle: graph, quantization, parity, calibration, figures, manifest, model card.
 
-The folder appears whole or not at all. `python -m export.write_bundle CHECKPOINT HELDOUT OUT` does it from a terminal.
+The folder appears whole or not at all.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -27,7 +25,7 @@ from export.manifest import describe_bundle, write_manifest
 from export.model_card import render_card
 from export.quantize import METHODS, quantize, strip
 from monitor.bundle import GRAPH, MANIFEST, open_bundle
-from monitor.errors import BadInputError, BundleError, ClassroomError
+from monitor.errors import BadInputError, BundleError
 
 _EXACT_CROPS = 8
 
@@ -176,27 +174,3 @@ def _replace(folder: Path, out: Path, work: Path) -> None:
     if out.exists():
         out.replace(work / "old")
     folder.replace(out)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Export from a terminal; prints what was written and measured."""
-    parser = argparse.ArgumentParser(prog="python -m export.write_bundle", description=__doc__)
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("heldout", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--rubric", default="attention")
-    parser.add_argument("--min-agreement", type=float, default=parity.AGREEMENT)
-    given = parser.parse_args(arguments)
-    try:
-        manifest = export_bundle(
-            given.checkpoint, given.heldout, given.out, rubric_id=given.rubric, min_agreement=given.min_agreement
-        )
-    except ClassroomError as error:
-        print(error)
-        return error.exit_code
-    print(json.dumps({"model_id": manifest["model_id"], "figures": manifest["figures"]}, indent=2))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

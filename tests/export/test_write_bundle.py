@@ -9,7 +9,7 @@ import pytest
 
 from export.figures import softmax
 from export.heldout import read_heldout
-from export.write_bundle import export_bundle, main
+from export.write_bundle import export_bundle
 from monitor.bundle import open_bundle, sha256_of
 from monitor.errors import BadInputError, BundleError
 from monitor.rubric import load_rubric
@@ -68,9 +68,10 @@ def test_folder_that_is_no_bundle_is_never_replaced(checkpoint: Path, heldout: P
     assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "years of work"
 
 
-def test_command_prints_what_is_wrong_and_returns_its_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path / "none"), str(tmp_path), str(tmp_path / "out")]) == 2
-    assert "missing: config.json" in capsys.readouterr().out
+def test_folder_without_a_checkpoint_is_named(heldout: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"none: a checkpoint folder needs .* missing: config\.json"):
+        export_bundle(tmp_path / "none", heldout, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_heldout_people_are_split_once_and_for_all(tmp_path: Path) -> None:
