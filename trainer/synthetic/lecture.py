@@ -98,12 +98,17 @@ def synthesize_lecture(
     recording = Recording(size=size, fps=fps, crf=_CRF, style=STYLES[style])
     people = draw_students(seed, students, seconds, _tile_size(size, students))
     renderer = Renderer()
+    events = draw_events(np.random.default_rng((seed, 1)), [person.attendee_id for person in people], seconds)
+    speakers = {event.attendee_id for event in events if event.kind == "speak"}
     attendees = [
-        Attendee(person.attendee_id, person.name, Camera(person, renderer, fps, seconds * fps).picture_at)
+        Attendee(
+            person.attendee_id,
+            person.name,
+            Camera(person, renderer, fps, seconds * fps).picture_at,
+            muted=person.attendee_id not in speakers,
+        )
         for person in people
     ]
-    rng = np.random.default_rng((seed, 1))
-    events = draw_events(rng, [person.attendee_id for person in people], seconds)
     schedule = Schedule(attendees, seconds, events)
     video = out / "lecture.mp4"
     times = track(range(seconds * fps), "lecture")
