@@ -38,20 +38,22 @@ class Look:
     thumbnail: NDArray[np.uint8] | None
     """9 x 16 x 3; None with the camera off, and of students who opted out."""
     label: NDArray[np.bool_]
-    """26 x 144: the strokes of the label; with the camera off, those in the middle of the tile too."""
+    """26 x 144: the strokes of the label."""
+    middle: NDArray[np.bool_] | None = None
+    """26 x 144: with the camera off, the strokes in the middle of the tile."""
 
     def to_json(self) -> list[Any]:
         """JSON-ready; `look_from_json` gives the same look."""
         thumbnail = None if self.thumbnail is None else _text(self.thumbnail)
-        return [self.box.as_tuple(), self.off, thumbnail, _text(np.packbits(self.label))]
+        middle = None if self.middle is None else _text(np.packbits(self.middle))
+        return [self.box.as_tuple(), self.off, thumbnail, _text(np.packbits(self.label)), middle]
 
 
 def look_from_json(values: list[Any]) -> Look:
     """The look that `to_json` wrote."""
-    box, off, thumbnail, label = values
+    box, off, thumbnail, label, middle = values
     picture = None if thumbnail is None else _bytes(thumbnail).reshape(THUMBNAIL[1], THUMBNAIL[0], 3)
-    strokes = np.unpackbits(_bytes(label))[: PRINT[0] * PRINT[1]].reshape(PRINT[1], PRINT[0]).astype(bool)
-    return Look(Box(*box), bool(off), picture, strokes)
+    return Look(Box(*box), bool(off), picture, _unpacked(label), None if middle is None else _unpacked(middle))
 
 
 def look_at(image_bgr: Image, box: Box, off: bool) -> Look:
@@ -63,7 +65,7 @@ def look_at(image_bgr: Image, box: Box, off: bool) -> Look:
     if not off:
         return Look(box, off, _thumbnail(tile), label)
     y, x = (tile.shape[0] - height) // 2, (tile.shape[1] - width) // 2
-    return Look(box, off, None, label | _strokes(tile[y : y + height, x : x + width], scale))
+    return Look(box, off, None, label, _strokes(tile[y : y + height, x : x + width], scale))
 
 
 def likeness(first: Look, second: Look) -> float | None:
@@ -90,16 +92,19 @@ def label_agreement(first: Look, second: Look, *, moved: bool = False) -> float 
 
     `moved` allows for the shift of a microphone's icon, which other labels profit from too.
     """
-    inks = (int(first.label.sum()), int(second.label.sum()))
+    ours, theirs = first.label, second.label
+    if first.middle is not None and second.middle is not None:
+        ours, theirs = ours | first.middle, theirs | second.middle
+    inks = (int(ours.sum()), int(theirs.sum()))
     if min(inks) < _FEWEST_PIXELS:
         return None
     total = sum(inks)
-    in_place = 2 * int((first.label & second.label).sum()) / total
+    in_place = 2 * int((ours & theirs).sum()) / total
     if in_place > 0.7:
         return in_place
     across, up = _ICON if moved else _JITTER
-    ground = cv2.copyMakeBorder(first.label.astype(np.float32), up, up, across, across, cv2.BORDER_CONSTANT)
-    common = cv2.matchTemplate(ground, second.label.astype(np.float32), cv2.TM_CCORR)
+    ground = cv2.copyMakeBorder(ours.astype(np.float32), up, up, across, across, cv2.BORDER_CONSTANT)
+    common = cv2.matchTemplate(ground, theirs.astype(np.float32), cv2.TM_CCORR)
     return max(in_place, 2 * float(common.max()) / total)
 
 
@@ -125,6 +130,10 @@ def _strokes(region: Image, scale: float) -> NDArray[np.bool_]:
 
 def _text(values: NDArray[np.uint8]) -> str:
     return base64.b64encode(values.tobytes()).decode()
+
+
+def _unpacked(text: str) -> NDArray[np.bool_]:
+    return np.unpackbits(_bytes(text))[: PRINT[0] * PRINT[1]].reshape(PRINT[1], PRINT[0]).astype(bool)
 
 
 def _bytes(text: str) -> NDArray[np.uint8]:

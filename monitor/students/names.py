@@ -18,7 +18,7 @@ from monitor.students.textlines import TextDetector, TextReader
 
 _STRIP = 0.26
 """Share of a tile's height, from below, in which its label stands."""
-_EASY_TILE_PX = 130
+_EASY_TILE_PX = 160
 """Tiles lower than this are enlarged before text is looked for."""
 _MAX_SCALE = 3.0
 _LABEL_STARTS = 0.35

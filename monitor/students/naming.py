@@ -26,7 +26,7 @@ def clean_name(text: str) -> str | None:
     """The name as its owner wrote it: without icons read as letters and without roles; None where no name is left."""
     name = _ROLES_AT_THE_END.sub("", unicodedata.normalize("NFC", text))
     name = re.sub(r"^[^\w(]+|[^\w.)]+$", "", name.replace("_", " "))
-    name = " ".join(name.split())
+    name = re.sub(r"^[a-zψ]\s+(?=\w)", "", " ".join(name.split()))  # a muted microphone, read as a letter
     return name if sum(c.isalpha() for c in name) >= 2 else None
 
 

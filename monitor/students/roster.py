@@ -13,9 +13,9 @@ from monitor.students.appearance import Look, look_from_json
 from monitor.students.names import NameReading
 from monitor.students.naming import edit_distance, name_key, skeleton
 
-SURE_SCORE = 0.8
+SURE_SCORE = 0.9
 """One reading this good names a student; worse ones must agree."""
-ENOUGH_WEIGHT = 1.6
+ENOUGH_WEIGHT = 1.8
 """Two good readings that agree: the name is not read again while its label stays."""
 _CERTAIN_SCORE = 0.97
 """A reading this good with another letter is another name, not a misreading."""
@@ -131,12 +131,24 @@ class Roster:
             return []
         return self._misread(key, [(student, other) for student, other in named if other is not None])
 
-    def contradicts(self, student: Student, reading: NameReading) -> bool:
-        """Whether a reading speaks clearly against a student's name."""
-        key, other = name_key(reading.text), student.key
-        if other is None or reading.score < SURE_SCORE:
+    def contradicts(self, student: Student, reading: NameReading | None) -> bool:
+        """Whether a reading speaks clearly against a student's name: it is another's, or far from one not read here."""
+        own = student.key
+        if own is None or reading is None or reading.score < SURE_SCORE:
             return False
-        return edit_distance(skeleton(key), skeleton(other)) > max(1, len(other) // 5)
+        key = name_key(reading.text)
+        if key != own and any(other.key == key for other in self.students.values()):
+            return True
+        return not student.confirmed and not _is_near(key, own)
+
+    def may_be(self, student: Student, reading: NameReading | None) -> bool:
+        """Whether a tile on which this was read may be a student's whose name it is not exactly."""
+        own = student.key
+        if own is None or reading is None:
+            return True
+        key = name_key(reading.text)
+        near = edit_distance(skeleton(key), skeleton(own), len(own)) <= len(own) // 2
+        return near and (key == own or reading.score < _CERTAIN_SCORE)
 
     def merge_target(self, student: Student, in_view: Collection[str]) -> str | None:
         """Whom a provisional student, just named, turned out to be: somebody gone before, or known from earlier."""
@@ -188,3 +200,7 @@ class Roster:
             self._next += 1
             if student_id not in self._reserved:
                 return student_id
+
+
+def _is_near(first: str, second: str) -> bool:
+    return edit_distance(skeleton(first), skeleton(second)) <= max(1, len(second) // 5)

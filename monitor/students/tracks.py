@@ -19,18 +19,19 @@ ReadTiles = Callable[[Sequence[int]], Sequence[NameReading | None]]
 """Indices of tiles -> their readings, in that order."""
 
 SAME_PLACE_IOU = 0.7
-SAME_LABEL, CERTAIN_LABEL, OTHER_LABEL = 0.55, 0.8, 0.4
+SAME_LABEL, CERTAIN_LABEL = 0.55, 0.9
 """Agreement of a label's strokes with themselves a second later: .47 at the first percentile, .93 in the middle; with
-another's: .31 in the middle, .77 at most. The first holds where nothing else changed, the second where it did."""
+another's: .31 in the middle, .8 at most. The first holds where nothing else changed, the second where it did."""
 SAME_PICTURE = 0.6
 """Correlation of a tile's thumbnail with itself a second later; of two people in like rooms up to .9."""
 _STRONG_EVIDENCE = 0.75
 _MARGIN = 0.15
+_SMOOTH_LEVELS = 15.0
 _REMEMBERED_S = 60.0
 """For how long the look of somebody out of view is kept."""
 _RECENT_S = 5.0
 """For how long somebody out of view may be recognised without a name."""
-_LONGEST_PAUSE_S, _RESTLESS_PAUSE_S = 60.0, 8.0
+_LONGEST_PAUSE_S, _RESTLESS_PAUSE_S = 120.0, 8.0
 
 
 @dataclass(slots=True)
@@ -72,19 +73,20 @@ class TileTracks:
             late: readings by student that were asked for at an earlier frame.
         """
         kept = self._kept(looks)
-        needed = CERTAIN_LABEL if self._alarmed(pts_s, looks, kept) else SAME_LABEL
-        sure = {i: student for i, student in kept.items() if _stayed(student, looks[i], needed)}
-        wanted = self._wanted(pts_s, looks, kept, sure)
-        readings: dict[int, NameReading | None] = {}
-        if read is not None and wanted:
-            readings = dict(zip(wanted, read(wanted), strict=True))
-        elif late:
-            readings = {i: late[student.student_id] for i, student in sure.items() if student.student_id in late}
-        for index, reading in readings.items():
-            doubted = index in sure and reading is not None and not sure[index].confirmed
-            if doubted and reading is not None and self._roster.contradicts(sure[index], reading):
-                del sure[index]
-        seated = sure | self._assign(pts_s, looks, kept, sure, readings)
+        sure = {i: student for i, student in kept.items() if _stayed(student, looks[i])}
+        stayed = kept if len(kept) == len(looks) == len(self._in_view) else {}
+        if not stayed:
+            self._doubt_all(pts_s, looks, sure)
+        wanted = self._wanted(pts_s, looks, stayed, sure)
+        readings = self._read(wanted, sure, read, late)
+        if self._drop_contradicted(kept, sure, readings):
+            stayed = {}
+            self._doubt_all(pts_s, looks, sure)
+            more = [i for i in self._wanted(pts_s, looks, stayed, sure) if i not in readings]
+            readings |= self._read(more, sure, read, None)
+            self._drop_contradicted(kept, sure, readings)
+            wanted += more
+        seated = sure | self._assign(pts_s, looks, stayed, sure, readings)
         for index in sorted(seated):
             self._sit(pts_s, seated[index], looks[index], kept.get(index) is seated[index])
         for index in readings:
@@ -108,33 +110,55 @@ class TileTracks:
                     pairs.append((-overlap, index, student))
         return _greedy(pairs)
 
-    def _alarmed(self, pts_s: float, looks: Sequence[Look], kept: Mapping[int, Student]) -> bool:
-        """Whether anybody moved, came or left: then all others may have moved up."""
-        if len(kept) != len(looks) or len(kept) != len(self._in_view):
-            return True
-        for index, student in kept.items():
-            agreement = label_agreement(student.look, looks[index]) if student.look is not None else None
-            changed = agreement is not None and agreement < OTHER_LABEL
-            if changed and not _can_wait(pts_s, student, looks[index]):
-                return True
-        return False
+    def _doubt_all(self, pts_s: float, looks: Sequence[Look], sure: dict[int, Student]) -> None:
+        """Somebody moved, came or left: all others may have moved up. Who surely did not is read again all the same."""
+        for index, student in list(sure.items()):
+            if _stayed(student, looks[index], CERTAIN_LABEL):
+                student.confirmed, student.read_at_s = False, pts_s
+            else:
+                del sure[index]
+
+    def _read(
+        self,
+        wanted: Sequence[int],
+        sure: Mapping[int, Student],
+        read: ReadTiles | None,
+        late: Mapping[str, NameReading | None] | None,
+    ) -> dict[int, NameReading | None]:
+        if read is not None:
+            return dict(zip(wanted, read(wanted), strict=True)) if wanted else {}
+        return {i: late[student.student_id] for i, student in sure.items() if late and student.student_id in late}
+
+    def _drop_contradicted(
+        self, kept: Mapping[int, Student], sure: dict[int, Student], readings: Mapping[int, NameReading | None]
+    ) -> bool:
+        """Whether a reading says that somebody else sits on a kept tile; those are sure no more."""
+        contradicted = [
+            i for i, reading in readings.items() if i in kept and self._roster.contradicts(kept[i], reading)
+        ]
+        for index in contradicted:
+            sure.pop(index, None)
+        return bool(contradicted)
 
     def _wanted(
-        self, pts_s: float, looks: Sequence[Look], kept: Mapping[int, Student], sure: Mapping[int, Student]
+        self, pts_s: float, looks: Sequence[Look], stayed: Mapping[int, Student], sure: Mapping[int, Student]
     ) -> list[int]:
         """Tiles to read: first those that may be somebody else's now, then names not yet certain."""
-        open_tiles = [i for i in range(len(looks)) if i not in sure and not _can_wait(pts_s, kept.get(i), looks[i])]
+        open_tiles = [i for i in range(len(looks)) if i not in sure and not _can_wait(pts_s, stayed.get(i), looks[i])]
         return open_tiles + [i for i, student in sorted(sure.items()) if _is_due(pts_s, student)]
 
     def _assign(
         self,
         pts_s: float,
         looks: Sequence[Look],
-        kept: Mapping[int, Student],
+        stayed: Mapping[int, Student],
         sure: Mapping[int, Student],
         readings: Mapping[int, NameReading | None],
     ) -> dict[int, Student]:
-        """Students for the tiles that are not sure: by name, then by look, else new ones."""
+        """Students for the tiles that are not sure: by name, then by look, else new ones.
+
+        `stayed` are those whose tiles are where they were, in a frame where nobody moved, came or left.
+        """
         taken = {student.student_id for student in sure.values()}
         free = [student for key, student in self._roster.students.items() if key not in taken]
         open_tiles = [i for i in range(len(looks)) if i not in sure]
@@ -142,15 +166,20 @@ class TileTracks:
         for index in open_tiles:
             reading = readings.get(index)
             for student in self._roster.find(reading, free) if reading is not None else ():
-                pairs.append((-_closeness(looks[index], student, kept.get(index)), index, student))
+                pairs.append((-_closeness(looks[index], student, stayed.get(index)), index, student))
         assigned = _greedy(pairs)
         rest = [i for i in open_tiles if i not in assigned]
         claimed = {student.student_id for student in assigned.values()}
         recent = [s for s in free if s.student_id not in claimed and pts_s - s.seen_s <= _RECENT_S]
-        assigned |= self._by_look(looks, rest, recent, kept, readings)
+        assigned |= self._by_look(looks, rest, recent, stayed, readings)
+        claimed = {student.student_id for student in assigned.values()}
         for index in rest:
-            if index not in assigned:
-                reading = readings.get(index)
+            if index in assigned:
+                continue
+            here, reading = stayed.get(index), readings.get(index)
+            if here is not None and here.student_id not in taken | claimed and _goes_on(here, looks[index], reading):
+                assigned[index] = here
+            else:
                 sure_reading = reading if reading is not None and reading.score >= SURE_SCORE else None
                 assigned[index] = self._roster.add(pts_s, looks[index], sure_reading)
         return assigned
@@ -160,17 +189,16 @@ class TileTracks:
         looks: Sequence[Look],
         tiles: Sequence[int],
         students: Sequence[Student],
-        kept: Mapping[int, Student],
+        stayed: Mapping[int, Student],
         readings: Mapping[int, NameReading | None],
     ) -> dict[int, Student]:
-        """Tiles that look like one student and like nobody else. A read name speaks against all who bear another."""
+        """Tiles that look like one student and like nobody else, and on which no other name was read."""
         evidence: dict[tuple[int, int], float] = {}
         for index in tiles:
             for number, student in enumerate(students):
                 alike = _evidence(looks[index], student)
-                reading = readings.get(index)
-                if alike is not None and (reading is None or student.key is None):
-                    evidence[index, number] = alike + (0.15 if kept.get(index) is student else 0.0)
+                if alike is not None and self._roster.may_be(student, readings.get(index)):
+                    evidence[index, number] = alike + (_MARGIN if stayed.get(index) is student else 0.0)
         pairs = []
         for (index, number), value in evidence.items():
             rivals = [v for (i, n), v in evidence.items() if (i == index) != (n == number)]
@@ -217,18 +245,33 @@ def without_picture(look: Look) -> Look:
     return replace(look, thumbnail=None)
 
 
-def _stayed(student: Student, look: Look, needed: float) -> bool:
+def _stayed(student: Student, look: Look, needed: float = SAME_LABEL) -> bool:
     """Whether a tile at a student's place is surely still that student's; `needed` is the agreement of labels asked."""
     before = student.look
     if before is None:
         return False
+    alike = likeness(before, look)
     agreement = label_agreement(before, look)
-    if agreement is not None or needed >= CERTAIN_LABEL:
-        return agreement is not None and agreement >= needed
+    if needed == CERTAIN_LABEL:
+        return agreement is not None and agreement >= needed and (alike is None or alike >= SAME_PICTURE)
+    if agreement is not None:
+        return agreement >= needed
     if before.off or look.off:
         return before.off and look.off
-    alike = likeness(before, look)
     return alike is None or alike >= SAME_PICTURE
+
+
+def _goes_on(student: Student, look: Look, reading: NameReading | None) -> bool:
+    """Whether a tile that did not move is still its student's though neither label nor picture say so.
+
+    Either the picture went on so smoothly that only the name can have changed (it is taken anew), or the student has no
+    name that the tile could contradict.
+    """
+    if picture_change(student.look, look) <= _SMOOTH_LEVELS:
+        if reading is not None:
+            student.votes.clear()
+        return True
+    return student.key is None and reading is None
 
 
 def _can_wait(pts_s: float, student: Student | None, look: Look) -> bool:
@@ -239,19 +282,20 @@ def _can_wait(pts_s: float, student: Student | None, look: Look) -> bool:
 
 
 def _is_due(pts_s: float, student: Student) -> bool:
-    if pts_s < student.read_at_s:
-        return False
+    """Whether a name should be read: until it is certain at growing intervals, then now and then to be sure."""
     key = student.key
-    return key is None or not student.confirmed or student.votes[key][0] < ENOUGH_WEIGHT
+    certain = key is not None and student.confirmed and student.votes[key][0] >= ENOUGH_WEIGHT
+    return pts_s >= student.read_at_s + (_LONGEST_PAUSE_S if certain and not student.restless else 0.0)
 
 
 def _evidence(look: Look, student: Student) -> float | None:
     """How far a tile looks like a student when last seen, -1 to 1; None where nothing can be compared."""
     if student.look is None:
         return None
-    both = (likeness(look, student.look), label_agreement(look, student.look, moved=True))
-    parts = [part for part in both if part is not None]
-    return sum(parts) / len(parts) if parts else None
+    alike, agreement = likeness(look, student.look), label_agreement(look, student.look, moved=True)
+    if agreement is None:
+        return None if alike is None else alike - _MARGIN  # pictures alone say little: rooms are alike
+    return agreement if alike is None else (alike + agreement) / 2
 
 
 def _closeness(look: Look, student: Student, kept: Student | None) -> float:
