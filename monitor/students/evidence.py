@@ -100,24 +100,35 @@ def _mean(sums: NDArray[np.int32], boxes: Ints) -> Floats:
 
 
 def side_support(evidence: Evidence, boxes: Ints, gaps: Ints) -> Floats:
-    """How well each side of boxes (n, 4) parts something from background, (n, 4) as left, top, right, bottom, 0 to 1.
+    """How well each side of boxes (n, 4) parts something from background, (n, 4) as left, top, right, bottom, -1 to 1.
 
-    Inside, three pixels beyond the blurred edge are looked at; outside, as much as the gap (n,) allows.
+    Faint and blurred sides count; `gaps` (n,) are the distances to the neighbours, px.
     """
+    inner, outer = evidence.mass(_side_strips(boxes, gaps))
+    support: Floats = np.clip((inner - outer) / FULL_CONTRAST, -1, 1)
+    return support
+
+
+def side_cover(evidence: Evidence, boxes: Ints, gaps: Ints) -> Floats:
+    """Part of each side's length (n, 4) along which there is surely something inside and not outside, -1 to 1."""
+    strips = _side_strips(boxes, gaps)
+    areas = (strips[..., 2] - strips[..., 0]) * (strips[..., 3] - strips[..., 1])
+    inner, outer = evidence.clear(strips) / np.maximum(1, areas)
+    cover: Floats = inner - outer
+    return cover
+
+
+def _side_strips(boxes: Ints, gaps: Ints) -> Ints:
+    """Thin boxes along the sides, (2, n, 4 sides, 4): inside past the blurred edge, and outside as the gap allows."""
     reach = np.clip(gaps - 1, 1, 3)
     corner = np.maximum(1, (boxes[:, 2] - boxes[:, 0]) // 16)
-    strips = np.empty((2, len(boxes), 4, 4), np.int64)  # inner and outer, boxes, sides, corners
+    strips = np.empty((2, len(boxes), 4, 4), np.int64)
     for side in range(4):
         axis, along = side % 2, 1 - side % 2
         edge, inward = boxes[:, side], 1 if side < 2 else -1
         strips[:, :, side, along] = boxes[:, along] + corner
         strips[:, :, side, along + 2] = boxes[:, along + 2] - corner
-        inner, outer = (
-            np.sort([edge + inward, edge + 4 * inward], axis=0),
-            np.sort([edge - reach * inward, edge], axis=0),
-        )
-        strips[0, :, side, axis], strips[0, :, side, axis + 2] = inner
-        strips[1, :, side, axis], strips[1, :, side, axis + 2] = outer
-    inner_mass, outer_mass = evidence.mass(strips)
-    support: Floats = np.clip((inner_mass - outer_mass) / FULL_CONTRAST, -1, 1)
-    return support
+        inner, outer = (edge + inward, edge + 4 * inward), (edge - reach * inward, edge)
+        strips[0, :, side, axis], strips[0, :, side, axis + 2] = np.sort(inner, axis=0)
+        strips[1, :, side, axis], strips[1, :, side, axis + 2] = np.sort(outer, axis=0)
+    return strips

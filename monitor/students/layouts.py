@@ -83,7 +83,7 @@ class Fit:
     support: Floats
     """(n, 4) how clear each tile's left, top, right and bottom side is, -1 to 1."""
     score: float
-    """Explained side lengths less what is not explained, in region heights; higher is better."""
+    """Explained side lengths less what is not explained, px; higher is better."""
     stray: float
     """Pixels outside the tiles that are no background, as a part of a tile's area, per tile."""
 
@@ -111,8 +111,7 @@ def _fit(layout: Layout, support: Floats, stray_px: float) -> Fit:
     width, height = layout.columns.length, layout.rows.length
     explained = float(((support - UNSUPPORTED_COST) * np.array([height, width, height, width])).sum())
     cost = STRAY_COST * stray_px / height + _blind_gutters(layout, support)
-    score = (explained - cost) / (layout.region.y2 - layout.region.y1)
-    return Fit(layout, support, score, stray_px / (width * height * len(support)))
+    return Fit(layout, support, explained - cost, stray_px / (width * height * len(support)))
 
 
 def _blind_gutters(layout: Layout, support: Floats) -> float:

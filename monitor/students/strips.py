@@ -1,0 +1,90 @@
+"""Where in a picture tiles may stand when they do not have all of it: a strip beside a shared screen.
+
+It cuts the picture along lines of background; whether there are tiles is decided in grids.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monitor.students.evidence import Evidence, Ints, side_support
+from monitor.students.layouts import Region
+
+MOST_SHARE = 0.55
+"""The widest strip, as a part of the picture."""
+LEAST_SHARE = 0.06
+CUTS_PER_SIDE = 3
+EMPTY_LINE = 0.01
+"""Part of a line of pixels that may differ from the background where the picture is cut."""
+LEAST_SCREEN = 0.2
+"""Part of the picture that a shared screen takes at least."""
+
+
+def strip_regions(evidence: Evidence) -> list[tuple[Region, Region]]:
+    """(strip, the rest of the picture) for each side and each line that parts them; the narrowest strips first."""
+    width, height = evidence.width, evidence.height
+    regions = []
+    for x in _cuts(evidence, axis=0):
+        left, right = Region(0, 0, x, height), Region(x, 0, width, height)
+        regions += [(left, right), (right, left)]
+    for y in _cuts(evidence, axis=1):
+        top, bottom = Region(0, 0, width, y), Region(0, y, width, height)
+        regions += [(top, bottom), (bottom, top)]
+    whole = width * height
+    fitting = [pair for pair in regions if LEAST_SHARE * whole <= pair[0].area <= MOST_SHARE * whole]
+    chosen: list[tuple[Region, Region]] = []
+    for side in range(4):
+        of_side = [pair for pair in fitting if _side(pair[0], evidence) == side]
+        chosen += sorted(of_side, key=lambda pair: pair[0].area)[:CUTS_PER_SIDE]
+    return chosen
+
+
+def shows_screen(evidence: Evidence, region: Region) -> bool:
+    """Whether a region is filled by one rectangle with clear sides: a shared screen."""
+    box = _content(evidence, region)
+    if box is None or (box[2] - box[0]) * (box[3] - box[1]) < LEAST_SCREEN * evidence.width * evidence.height:
+        return False
+    support = side_support(evidence, box[None], np.array([4]))[0]
+    return bool(float(support.mean()) > 0.6 and float(support.min()) > 0.2)
+
+
+def _side(region: Region, evidence: Evidence) -> int:
+    """0 left, 1 right, 2 top, 3 bottom."""
+    if region.y1 == 0 and region.y2 == evidence.height:
+        return 0 if region.x1 == 0 else 1
+    return 2 if region.y1 == 0 else 3
+
+
+def _lines(evidence: Evidence, region: Region, axis: int) -> Ints:
+    """Clear pixels of each column (axis 0) or row (axis 1) of a region."""
+    sums = evidence.clear_sums.astype(np.int64)
+    if axis == 0:
+        along = sums[region.y2, region.x1 : region.x2 + 1] - sums[region.y1, region.x1 : region.x2 + 1]
+    else:
+        along = sums[region.y1 : region.y2 + 1, region.x2] - sums[region.y1 : region.y2 + 1, region.x1]
+    lines: Ints = np.diff(along)
+    return lines
+
+
+def _cuts(evidence: Evidence, axis: int) -> list[int]:
+    """Middles of the runs of empty lines across the whole picture, but for those at its edges."""
+    whole = Region(0, 0, evidence.width, evidence.height)
+    across = evidence.height if axis == 0 else evidence.width
+    empty = _lines(evidence, whole, axis) <= EMPTY_LINE * across
+    steps = np.flatnonzero(np.diff(np.concatenate([[False], empty, [False]]).astype(np.int8)))
+    runs = steps.reshape(-1, 2)
+    return [int(a + b) // 2 for a, b in runs if a > 0 and b < len(empty)]
+
+
+def _content(evidence: Evidence, region: Region) -> Ints | None:
+    """The box (4,) around what is no background in a region; None where there is nothing."""
+    sides = []
+    for axis, (first, across) in enumerate(
+        ((region.x1, region.y2 - region.y1), (region.y1, region.x2 - region.x1)),
+    ):
+        filled = np.flatnonzero(_lines(evidence, region, axis) > 0.05 * across)
+        if len(filled) == 0:
+            return None
+        sides.append((first + int(filled[0]), first + int(filled[-1]) + 1))
+    (x1, x2), (y1, y2) = sides
+    return np.array([x1, y1, x2, y2])
