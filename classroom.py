@@ -232,16 +232,16 @@ def synthesize_stills_command(
 
 @synthesize_app.command("lecture")
 def synthesize_lecture_command(
-    out: Annotated[Path, typer.Option(help="Folder for lecture.mp4, truth.json and transcript.vtt.")],
+    out: Annotated[Path, typer.Option(help="Folder for the three files.")],
     students: Annotated[int, typer.Option(help="How many students.")] = 12,
     seconds: Annotated[int, typer.Option(help="Length.")] = 60,
     seed: Annotated[int, typer.Option(help="Same seed, same lecture.")] = 0,
 ) -> None:
-    """Render a lecture in gallery view, with per-second truth and a transcript."""
+    """Render a lecture in gallery view: lecture.mp4, per-second truth, a transcript."""
     _require("moderngl", extra="synthetic")
     from trainer.synthetic.lecture import synthesize_lecture
 
-    synthesize_lecture(seed=seed, out=out, students=students, seconds=seconds)
+    synthesize_lecture(seed, out, students, seconds)
 
 
 @contextmanager
