@@ -37,7 +37,8 @@ def is_camera_off(tile_bgr: Image) -> bool:
     if height < 12 or width < 12:
         return False
     x, y = max(2, round(TRIM * width)), max(2, round(TRIM * height))
-    drawn = _unlike_ground(tile_bgr[y : height - y, x : width - x])
+    body = tile_bgr[y : height - y, x : width - x]
+    drawn = _unlike_ground(body)
     drawn = drawn[: _label_top(drawn)]
     side = max(2, drawn.shape[1] // 8)
     around = [drawn[:, :side], drawn[:, -side:], drawn[: max(2, height // 14)]]
@@ -51,8 +52,10 @@ def _unlike_ground(body_bgr: Image) -> NDArray[np.float32]:
     side, upper = max(2, body_bgr.shape[1] // 6), round(LABEL_FREE * body_bgr.shape[0])
     sides = np.concatenate([body_bgr[:upper, :side].reshape(-1, 3), body_bgr[:upper, -side:].reshape(-1, 3)])
     difference = body_bgr.astype(np.float32) - np.median(sides, axis=0).astype(np.float32)
-    bright = np.abs(difference @ np.array([0.114, 0.587, 0.299], np.float32))
-    level = np.maximum(bright, 0.5 * np.abs(difference).max(axis=2))
+    # By cv2 and channel by channel: over a last axis of three numpy is many times slower.
+    bright = np.abs(cv2.transform(difference, np.array([[0.114, 0.587, 0.299]], np.float32)))
+    blue, green, red = (np.abs(channel) for channel in cv2.split(difference))
+    level = cv2.max(bright, 0.5 * cv2.max(cv2.max(blue, green), red))
     unlike: NDArray[np.float32] = (level > FLAT_LEVELS).astype(np.float32)
     return unlike
 
@@ -60,7 +63,7 @@ def _unlike_ground(body_bgr: Image) -> NDArray[np.float32]:
 def _label_top(drawn: NDArray[np.float32]) -> int:
     """The row where the name label begins, seen at the left edge where labels start; else the height."""
     height, width = drawn.shape
-    upper = round(LABEL_FREE * height)
+    upper: int = round(LABEL_FREE * height)
     begun = np.flatnonzero(drawn[upper:, : max(2, width // 8)].mean(axis=1) > 0.08)
     return upper + int(begun[0]) if len(begun) else height
 
