@@ -55,7 +55,7 @@ def dashboard_of(store: Path) -> Iterator[str]:
 
 
 def _wait_until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 90
     while time.monotonic() < until:
         if server.poll() is not None:
             break

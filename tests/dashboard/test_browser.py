@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,13 @@ from tests.dashboard.lectures import going_on, running, write_lecture
 from tests.monitor.builders import moment
 
 STUDENTS = 12
+PATIENCE_MS = 60_000
+"""For a machine that has much else to do."""
+HOSTILE = "geometry<img src=x onerror=alert(1)>.mp4"
+"""The name of a recording, as somebody may have sent it."""
+
+
+expect.set_options(timeout=PATIENCE_MS / 2)
 
 
 class Seen:
@@ -39,7 +47,7 @@ class Seen:
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The dashboard of a lecture that goes on, beside one that ended."""
     store = tmp_path_factory.mktemp("live") / "class.db"
-    write_lecture(store, 6, 60, lecture_id="geometry", source="geometry.mp4", ended=True)
+    write_lecture(store, 6, 60, lecture_id="geometry", source=HOSTILE, ended=True)
     with going_on(store, STUDENTS, 120), dashboard_of(store) as address:
         yield address
 
@@ -48,6 +56,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def room(chromium: Browser, live: str) -> Iterator[tuple[Page, Seen]]:
     """The live page, opened once for the tests that only look."""
     page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(PATIENCE_MS)
     yield page, _open(page, live)
     page.close()
 
@@ -55,6 +64,7 @@ def room(chromium: Browser, live: str) -> Iterator[tuple[Page, Seen]]:
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
     page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(PATIENCE_MS)
     yield page
     page.close()
 
@@ -62,7 +72,7 @@ def page(chromium: Browser) -> Iterator[Page]:
 def _open(page: Page, address: str) -> Seen:
     seen = Seen(page)
     page.goto(address)
-    page.locator(".tile").first.wait_for()
+    page.locator(".tile").first.wait_for(timeout=PATIENCE_MS)
     return seen
 
 
@@ -73,11 +83,10 @@ def _painted(page: Page) -> float:
 def _wait_for_paints(page: Page, count: int) -> None:
     """Let the page refresh itself a few times; it does so each second."""
     for _ in range(count):
-        before, patience = _painted(page), 50
+        before, until = _painted(page), time.monotonic() + PATIENCE_MS / 1000
         while _painted(page) == before:
             page.wait_for_timeout(100)
-            patience -= 1
-            assert patience, "the page did not refresh for five seconds"
+            assert time.monotonic() < until, "the page does not refresh itself"
 
 
 WATCH = """() => {
@@ -106,7 +115,7 @@ def test_refreshes_each_second_without_flicker(room: tuple[Page, Seen]) -> None:
     page.evaluate(WATCH)
     _wait_for_paints(page, 4)
     found: dict[str, Any] = page.evaluate(FOUND)
-    assert found["frames"] > 40
+    assert found["frames"] > 10
     assert found["removed"] == 0, "tiles and pictures stay the same elements"
     assert found["blank"] == 0
     assert found["opacity"] == 1, "Streamlit must not grey the page while it reruns"
@@ -143,10 +152,10 @@ def test_every_odd_state_is_said_in_words_and_drawn(room: tuple[Page, Seen], stu
 def test_a_stale_label_is_greyed_and_tells_its_age(room: tuple[Page, Seen]) -> None:
     page, _ = room
     stale, fresh = page.locator(".tile[data-student=s07]"), page.locator(".tile[data-student=s01]")
-    expect(stale.locator(".age, .state")).to_contain_text([re.compile(r"\d+ s ago|^$"), re.compile(".+")])
+    expect(stale).to_have_attribute("data-stale", "yes")
+    expect(stale.locator(".age")).to_have_text(re.compile(r"\d+ s ago"))
     opacity = "element => +getComputedStyle(element).opacity"
-    if stale.get_attribute("data-kind") == "label":
-        assert stale.locator(".state").evaluate(opacity) < 0.6
+    assert stale.locator(".state").evaluate(opacity) < 0.6
     assert fresh.locator(".state").evaluate(opacity) == 1
     expect(fresh.locator(".age")).to_have_text("now")
 
@@ -193,19 +202,21 @@ def test_dark_when_the_system_is_dark(room: tuple[Page, Seen]) -> None:
 
 
 def test_an_older_lecture_can_be_picked(page: Page, live: str) -> None:
-    _open(page, live)
+    seen = _open(page, live)
     page.get_by_role("combobox").click()
-    page.get_by_role("option", name=re.compile("geometry.mp4")).click()
+    page.get_by_role("option", name=re.compile(re.escape(HOSTILE))).click()
     expect(page.locator(".pill")).to_have_text("Ended")
     expect(page.locator(".tile")).to_have_count(6)
     expect(page.locator(".aside")).to_contain_text("As it stood at the end")
+    expect(page.locator(".context")).to_contain_text(HOSTILE)
+    assert seen.dialogs == []
 
 
 def test_the_list_of_lectures_opens_one(page: Page, live: str) -> None:
     seen = Seen(page)
     page.goto(f"{live}/lectures")
-    page.locator(".lectures a", has_text="geometry.mp4").click()
-    expect(page.locator(".lectures a[aria-current]")).to_contain_text("geometry.mp4")
+    page.locator(".lectures a", has_text=HOSTILE).click()
+    expect(page.locator(".lectures a[aria-current]")).to_contain_text(HOSTILE)
     expect(page.get_by_text("Student by student")).to_be_visible()
     expect(page.locator(".vega-embed :is(canvas, svg)")).to_have_count(2)
     assert seen.hosts <= {"localhost", None}
@@ -216,7 +227,7 @@ def test_from_no_store_to_a_paused_lecture_without_a_reload(page: Page, tmp_path
     path = tmp_path / "later.db"
     with dashboard_of(path) as address:
         page.goto(address)
-        expect(page.get_by_text("No lecture yet")).to_be_visible(timeout=15_000)
+        expect(page.get_by_text("No lecture yet")).to_be_visible(timeout=PATIENCE_MS)
         expect(page.get_by_text("classroom live --source demo")).to_be_visible()
         write_lecture(path, 3, 20, odd=False)
         expect(page.locator(".pill")).to_have_text("Live")

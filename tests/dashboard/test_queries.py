@@ -173,3 +173,12 @@ def test_no_store_is_not_an_error_but_a_foreign_file_is(tmp_path: Path) -> None:
 def test_an_erased_lecture_is_named(path: Path) -> None:
     with StoreReader(path) as reader, pytest.raises(StoreError, match="geometry is no longer here"):
         room_view(reader, "geometry")
+
+
+def test_looking_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    write_lecture(path, students=3, seconds=10)
+    before = path.read_bytes()
+    with StoreReader(path) as reader:
+        room_view(reader, "algebra")
+    assert path.read_bytes() == before

@@ -1,0 +1,78 @@
+"""What the page of past lectures is fed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dashboard.charts import shares_chart, students_chart
+from dashboard.history import LectureDetail, detail, summarize
+from monitor.schema import UNSURE, Episode, Presence
+from monitor.store.database import Store, StoreReader
+from tests.monitor.builders import lecture, moment, observation
+
+SECONDS = 40
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> StoreReader:
+    """s01 at the screen, then at paper; s02's camera off; both called Ada."""
+    with Store.open(tmp_path / "a.db", durable=False) as store:
+        store.begin_lecture(lecture(source="C:\\lectures\\algebra.mp4"))
+        for at in range(SECONDS):
+            label = "screen" if at < 30 else "paper"
+            rows = [observation("s01", at, label), observation("s02", at, presence=Presence.CAMERA_OFF)]
+            episodes = [
+                Episode("s01", label, 0.0 if at < 30 else 30.0, at + 1.0, 0.9),
+                Episode("s02", "camera_off", 0.0, at + 1.0, None),
+            ]
+            names = {"s01": "Ada", "s02": "Ada "} if at == 0 else {}
+            store.commit(moment(at, rows, episodes=episodes, names=names))
+        store.end_lecture("algebra")
+    return StoreReader(tmp_path / "a.db")
+
+
+def _detail(reader: StoreReader) -> LectureDetail:
+    record = reader.lecture("algebra")
+    assert record is not None
+    return detail(reader, record)
+
+
+def test_a_line_of_the_list(reader: StoreReader) -> None:
+    record = reader.lecture("algebra")
+    assert record is not None
+    summary = summarize(reader, record)
+    assert summary.title == "algebra.mp4"
+    assert "0:40 long · 2 students" in summary.facts
+    assert [(phrase, round(share, 2)) for phrase, _, share in summary.parts] == [
+        ("at the screen", 0.75),
+        ("at paper", 0.25),
+        ("elsewhere", 0.0),
+        (UNSURE, 0.0),
+    ]
+
+
+def test_shares_sum_to_one_in_each_bin(reader: StoreReader) -> None:
+    rows = _detail(reader).shares
+    for at_s in {row["at_s"] for row in rows}:
+        assert sum(float(str(row["share"])) for row in rows if row["at_s"] == at_s) == pytest.approx(1.0)
+
+
+def test_episodes_are_rows_with_words_and_colours(reader: StoreReader) -> None:
+    found = _detail(reader)
+    assert [(row["state"], row["kind"], row["from_s"], row["to_s"]) for row in found.episodes] == [
+        ("at the screen", "at the screen", 0.0, 30.0),
+        ("at paper", "at paper", 30.0, 40.0),
+        ("camera off", "not visible", 0.0, 40.0),
+    ]
+    assert {row["kind"] for row in found.episodes} <= set(found.colors)
+
+
+def test_charts_take_the_rows(reader: StoreReader) -> None:
+    found = _detail(reader)
+    shares = shares_chart(found.shares, found.label_colors, found.until_s).to_dict()
+    students = students_chart(found.episodes, found.colors, found.students, found.until_s).to_dict()
+    assert shares["encoding"]["color"]["scale"]["range"][:3] == ["#0072B2", "#E69F00", "#CC79A7"]
+    assert students["encoding"]["y"]["sort"] == found.students
+    assert [len(rows) for rows in students["datasets"].values()] == [3]
