@@ -121,14 +121,15 @@ def side_cover(evidence: Evidence, boxes: Ints, gaps: Ints) -> Floats:
 def _side_strips(boxes: Ints, gaps: Ints) -> Ints:
     """Thin boxes along the sides, (2, n, 4 sides, 4): inside past the blurred edge, and outside as the gap allows."""
     reach = np.clip(gaps - 1, 1, 3)
-    corner = np.maximum(1, (boxes[:, 2] - boxes[:, 0]) // 16)
+    widths = boxes[:, 2] - boxes[:, 0]
+    corner, depth = np.maximum(1, widths // 16), np.clip(widths // 48, 3, 8)
     strips = np.empty((2, len(boxes), 4, 4), np.int64)
     for side in range(4):
         axis, along = side % 2, 1 - side % 2
         edge, inward = boxes[:, side], 1 if side < 2 else -1
         strips[:, :, side, along] = boxes[:, along] + corner
         strips[:, :, side, along + 2] = boxes[:, along + 2] - corner
-        inner, outer = (edge + inward, edge + 4 * inward), (edge - reach * inward, edge)
+        inner, outer = (edge + inward, edge + (1 + depth) * inward), (edge - reach * inward, edge)
         strips[0, :, side, axis], strips[0, :, side, axis + 2] = np.sort(inner, axis=0)
         strips[1, :, side, axis], strips[1, :, side, axis + 2] = np.sort(outer, axis=0)
     return strips

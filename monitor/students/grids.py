@@ -27,25 +27,26 @@ ROUNDS = 6
 
 def fit_region(evidence: Evidence, region: Region) -> Fit | None:
     """The best layout of tiles in a region, or None where nothing of the kind fits."""
-    pairs: list[tuple[Comb, Comb]] = []
-    for rows in find_combs(evidence.rows(region.x1, region.x2)[region.y1 : region.y2])[:ROW_PROPOSALS]:
-        pairs += [(rows, columns) for columns in _columns_of(evidence, region, rows)]
-    pairs = sorted(pairs, key=lambda pair: -pair[0].score * pair[1].count - pair[1].score * pair[0].count)
+    pairs: list[tuple[int, Comb, Comb]] = []
+    for rank, rows in enumerate(find_combs(evidence.rows(region.x1, region.x2)[region.y1 : region.y2])[:ROW_PROPOSALS]):
+        pairs += [(rank + place, rows, columns) for place, columns in _columns_of(evidence, region, rows)]
+    pairs = sorted(pairs, key=lambda pair: pair[0])
     layouts = [
         Layout(region, rows, columns, last)
-        for rows, columns in pairs[:GRID_PROPOSALS]
+        for _, rows, columns in pairs[:GRID_PROPOSALS]
         for last in last_counts(evidence, region, rows, columns)
     ]
     best = sorted(judge(evidence, layouts), key=lambda fit: -fit.score)[:REFINED]
     return max((refine(evidence, fit) for fit in best), key=lambda fit: fit.score, default=None)
 
 
-def _columns_of(evidence: Evidence, region: Region, rows: Comb) -> list[Comb]:
-    """Columns that suit these rows, read from the full ones only."""
+def _columns_of(evidence: Evidence, region: Region, rows: Comb) -> list[tuple[int, Comb]]:
+    """Columns that suit these rows, read from the full ones only, each with its place among the likeliest."""
     full = max(1, rows.count - 1)
     tops, bottoms = rows.starts()[:full] + region.y1, rows.ends()[:full] + region.y1
     profile = evidence.columns(list(zip(tops.tolist(), bottoms.tolist(), strict=True)))[region.x1 : region.x2]
-    return [columns for columns in find_combs(profile)[:COLUMN_PROPOSALS] if _alike(rows, columns)]
+    suiting = [columns for columns in find_combs(profile) if _alike(rows, columns)]
+    return list(enumerate(suiting[:COLUMN_PROPOSALS]))
 
 
 def _alike(rows: Comb, columns: Comb) -> bool:

@@ -86,6 +86,8 @@ class Fit:
     """Explained side lengths less what is not explained, px; higher is better."""
     stray: float
     """Pixels outside the tiles that are no background, as a part of a tile's area, per tile."""
+    dimmest: float
+    """Mean support along the gutter that is seen worst; 1 where there is no gutter."""
 
 
 def judge(evidence: Evidence, layouts: list[Layout]) -> list[Fit]:
@@ -110,21 +112,22 @@ def _fit(layout: Layout, support: Floats, stray_px: float) -> Fit:
     """Supported side lengths against unsupported ones, blind gutters and stray content."""
     width, height = layout.columns.length, layout.rows.length
     explained = float(((support - UNSUPPORTED_COST) * np.array([height, width, height, width])).sum())
-    cost = STRAY_COST * stray_px / height + _blind_gutters(layout, support)
-    return Fit(layout, support, explained - cost, stray_px / (width * height * len(support)))
+    upright, level = _gutters(layout, support)
+    full_rows = max(1, layout.rows.count - 1)
+    blind = float(np.maximum(0, BLIND_GUTTER - upright).sum()) * height * full_rows
+    blind += float(np.maximum(0, BLIND_GUTTER - level).sum()) * width * layout.columns.count
+    cost = STRAY_COST * stray_px / height + BLIND_COST * blind
+    dimmest = min(upright.min(initial=1.0), level.min(initial=1.0))
+    return Fit(layout, support, explained - cost, stray_px / (width * height * len(support)), float(dimmest))
 
 
-def _blind_gutters(layout: Layout, support: Floats) -> float:
-    """Cost, px of length, of gutters along which hardly a tile has a visible side: a tile cut in two has such."""
+def _gutters(layout: Layout, support: Floats) -> tuple[Floats, Floats]:
+    """Mean support along each gutter between columns, and between rows: a tile cut in two has one that is not seen."""
     columns, rows = layout.columns.count, layout.rows.count
     full = support[: columns * max(1, rows - 1)].reshape(-1, columns, 4)
-    cost = 0.0
-    if columns > 1:
-        seen = (full[:, :-1, 2] + full[:, 1:, 0]).mean(axis=0) / 2
-        cost += float(np.maximum(0, BLIND_GUTTER - seen).sum()) * layout.rows.length * len(full)
-    if rows > 1:
-        last = float(support[columns * (rows - 1) :, 1].mean())
-        tops = np.append(full[1:, :, 1].mean(axis=1), last)
-        seen = (full[:, :, 3].mean(axis=1) + tops) / 2
-        cost += float(np.maximum(0, BLIND_GUTTER - seen).sum()) * layout.columns.length * columns
-    return BLIND_COST * cost
+    upright: Floats = (full[:, :-1, 2] + full[:, 1:, 0]).mean(axis=0) / 2
+    if rows == 1:
+        return upright, np.empty(0)
+    tops = np.append(full[1:, :, 1].mean(axis=1), support[columns * (rows - 1) :, 1].mean())
+    level: Floats = (full[:, :, 3].mean(axis=1) + tops) / 2
+    return upright, level

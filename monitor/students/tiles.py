@@ -23,11 +23,16 @@ LEAST_SUPPORT = 0.45
 FEW = 3
 """Up to so many tiles a layout is little evidence in itself: its sides must be clear along most of their length."""
 LEAST_COVER_OF_FEW = 0.7
+LEAST_COVER_IN_STRIP = 0.5
+LEAST_GUTTER = 0.1
+"""Mean support of the dimmest gutter: less, and there may be none."""
 MOST_STRAY_OF_FEW = 0.03
 PLAIN_SUPPORT = 0.6
 """Mean support from which on nothing else needs to be tried."""
 MOST_STRAY = 0.1
 """Stray content, in tile areas per tile, above which a layout is not believed."""
+MOST_STRAY_KEPT = 0.2
+"""Stray content between the tiles of the picture before, in tile areas, above which the layout is searched anew."""
 EDGE_LEVELS = 10
 EDGE_SHARE = 0.7
 """Part of one edge of the picture that has the background's colour, to within EDGE_LEVELS, in a gallery."""
@@ -79,7 +84,11 @@ def _best_grid(evidences: list[Evidence]) -> Fit | None:
     best: Fit | None = None
     for evidence in evidences:
         fit = fit_region(evidence, Region(0, 0, evidence.width, evidence.height))
-        if fit is not None and _is_believed(evidence, fit) and (best is None or fit.score > best.score):
+        if (
+            fit is not None
+            and _is_believed(evidence, fit, LEAST_COVER_OF_FEW)
+            and (best is None or fit.score > best.score)
+        ):
             best = fit
             if float(fit.support.mean()) > PLAIN_SUPPORT:
                 break
@@ -94,19 +103,25 @@ def _best_strip(evidences: list[Evidence]) -> Fit | None:
             if not shows_screen(evidence, rest):
                 continue
             fit = fit_region(evidence, strip)
-            if fit is not None and _is_believed(evidence, fit) and (best is None or fit.score > best.score):
+            if (
+                fit is not None
+                and _is_believed(evidence, fit, LEAST_COVER_IN_STRIP)
+                and (best is None or fit.score > best.score)
+            ):
                 best = fit
     return best
 
 
-def _is_believed(evidence: Evidence, fit: Fit) -> bool:
+def _is_believed(evidence: Evidence, fit: Fit, least_cover: float) -> bool:
     """Whether a layout explains its region well enough."""
     few = len(fit.support) <= FEW
     if fit.stray > (MOST_STRAY_OF_FEW if few else MOST_STRAY) or float(fit.support.mean()) < LEAST_SUPPORT:
         return False
+    if fit.dimmest < LEAST_GUTTER or fit.score < 0:
+        return False
     boxes = fit.layout.boxes
     cover = side_cover(evidence, boxes, np.full(len(boxes), fit.layout.gap))
-    return not few or float(cover.mean()) > LEAST_COVER_OF_FEW
+    return not few or float(cover.mean()) > least_cover
 
 
 def still_hold(image_bgr: Image, previous: Sequence[Box]) -> Floats | None:
@@ -116,12 +131,15 @@ def still_hold(image_bgr: Image, previous: Sequence[Box]) -> Floats | None:
     if boxes[:, 2].max() > width or boxes[:, 3].max() > height:
         return None
     evidence = gather_evidence(image_bgr, _around(image_bgr, boxes))
-    support = side_support(evidence, boxes, np.full(len(boxes), _least_gap(boxes)))
+    gap = _least_gap(boxes)
+    support = side_support(evidence, boxes, np.full(len(boxes), gap))
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     present = (support.max(axis=1) > 0.25) | (evidence.clear(boxes) > 0.01 * areas)
     hull = np.array([*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)])
-    stray = float(evidence.clear(hull) - evidence.clear(boxes + np.array([-1, -1, 1, 1])).sum()) / float(areas.sum())
-    if not present.all() or stray > MOST_STRAY / 2 or float(support.mean()) < PLAIN_SUPPORT:
+    reach = np.array([-1, -1, 1, 1]) * min(3, max(1, gap // 2))
+    stray = float(evidence.clear(hull) - evidence.clear(boxes + reach).sum()) / float(areas.mean())
+    rows = [float(support[boxes[:, 1] == top].mean()) for top in np.unique(boxes[:, 1])]
+    if not present.all() or stray > MOST_STRAY_KEPT or min(rows) < PLAIN_SUPPORT:
         return None
     return None if _split(evidence, boxes) else support
 
