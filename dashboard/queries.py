@@ -225,7 +225,8 @@ def _bin_shares(share: StateShare, labels: Sequence[str]) -> list[float] | None:
 def _moment_words(at_s: float, last_s: float, *, live: bool) -> str:
     if not live:
         return f"at {wording.duration_words(at_s)}"
-    return wording.age_words(max(0.0, last_s - at_s))
+    back_s = max(0.0, last_s - at_s)
+    return wording.age_words(back_s) if back_s < 60 else f"{wording.duration_words(back_s)} min ago"
 
 
 def _ticks(from_s: float, until_s: float, last_s: float, *, live: bool) -> list[dict[str, Any]]:

@@ -160,6 +160,19 @@ def test_a_stale_label_is_greyed_and_tells_its_age(room: tuple[Page, Seen]) -> N
     expect(fresh.locator(".age")).to_have_text("now")
 
 
+def test_pointing_at_the_chart_tells_the_shares(room: tuple[Page, Seen]) -> None:
+    page, _ = room
+    page.locator(".chart").hover(position={"x": 500, "y": 60})
+    tip = page.locator(".tip")
+    expect(tip.locator("div")).to_have_text([re.compile("ago|now"), *[re.compile(r"^\D+\d+%$")] * 4])
+    box = tip.bounding_box()
+    assert box
+    assert box["width"] < 260
+    assert box["height"] < 180
+    page.mouse.move(5, 5)
+    expect(tip).to_be_hidden()
+
+
 def test_a_student_named_script_is_only_text(room: tuple[Page, Seen]) -> None:
     page, seen = room
     expect(page.locator(".tile[data-student=s06] .name")).to_have_text("<script>alert(1)</script>")
