@@ -27,6 +27,8 @@ SAME_PICTURE = 0.6
 _STRONG_EVIDENCE = 0.75
 _MARGIN = 0.15
 _SMOOTH_LEVELS = 15.0
+_MOST_CHANGES = 2
+"""Tiles that may change both picture and label at once without everybody being suspected to have moved."""
 _REMEMBERED_S = 60.0
 """For how long the look of somebody out of view is kept."""
 _RECENT_S = 5.0
@@ -74,8 +76,10 @@ class TileTracks:
         """
         kept = self._kept(looks)
         sure = {i: student for i, student in kept.items() if _stayed(student, looks[i])}
-        stayed = kept if len(kept) == len(looks) == len(self._in_view) else {}
-        if not stayed:
+        unlike = [i for i, student in kept.items() if i not in sure and not _pictures_alike(student, looks[i])]
+        moved = len(unlike) > _MOST_CHANGES or not len(kept) == len(looks) == len(self._in_view)
+        stayed = {} if moved else kept
+        if moved:
             self._doubt_all(pts_s, looks, sure)
         wanted = self._wanted(pts_s, looks, stayed, sure)
         readings = self._read(wanted, sure, read, late)
@@ -177,7 +181,11 @@ class TileTracks:
             if index in assigned:
                 continue
             here, reading = stayed.get(index), readings.get(index)
-            if here is not None and here.student_id not in taken | claimed and _goes_on(here, looks[index], reading):
+            if (
+                here is not None
+                and here.student_id not in taken | claimed
+                and self._goes_on(here, looks[index], reading)
+            ):
                 assigned[index] = here
             else:
                 sure_reading = reading if reading is not None and reading.score >= SURE_SCORE else None
@@ -205,6 +213,18 @@ class TileTracks:
             if value >= _STRONG_EVIDENCE and value - max(rivals, default=-1.0) >= _MARGIN:
                 pairs.append((-value, index, students[number]))
         return _greedy(pairs)
+
+    def _goes_on(self, student: Student, look: Look, reading: NameReading | None) -> bool:
+        """Whether a tile that did not move, where nobody moved, is still its student's: unless another name is read.
+
+        A name that changes under a picture that goes on is the same student's new name.
+        """
+        if self._roster.may_be(student, reading):
+            return True
+        if not _went_smoothly(student, look):
+            return False
+        student.votes.clear()
+        return True
 
     def _sit(self, pts_s: float, student: Student, look: Look, stayed: bool) -> None:
         if not stayed:
@@ -261,24 +281,21 @@ def _stayed(student: Student, look: Look, needed: float = SAME_LABEL) -> bool:
     return alike is None or alike >= SAME_PICTURE
 
 
-def _goes_on(student: Student, look: Look, reading: NameReading | None) -> bool:
-    """Whether a tile that did not move is still its student's though neither label nor picture say so.
+def _pictures_alike(student: Student, look: Look) -> bool:
+    alike = likeness(student.look, look) if student.look is not None else None
+    return alike is not None and alike >= SAME_PICTURE
 
-    Either the picture went on so smoothly that only the name can have changed (it is taken anew), or the student has no
-    name that the tile could contradict.
-    """
-    if picture_change(student.look, look) <= _SMOOTH_LEVELS:
-        if reading is not None:
-            student.votes.clear()
-        return True
-    return student.key is None and reading is None
+
+def _went_smoothly(student: Student, look: Look) -> bool:
+    """Whether the picture at a place went on so smoothly that only the name can have changed."""
+    return picture_change(student.look, look) <= _SMOOTH_LEVELS
 
 
 def _can_wait(pts_s: float, student: Student | None, look: Look) -> bool:
     """Whether a tile is likely enough still the same student's that a restless label need not be read each time."""
     if student is None or student.look is None or not (student.confirmed and student.restless):
         return False
-    return pts_s < student.read_at_s and (likeness(student.look, look) or 0.0) >= SAME_PICTURE
+    return pts_s < student.read_at_s and _pictures_alike(student, look)
 
 
 def _is_due(pts_s: float, student: Student) -> bool:
