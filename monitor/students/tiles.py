@@ -20,17 +20,19 @@ from monitor.students.strips import shows_screen, strip_regions
 
 LEAST_SUPPORT = 0.45
 """Mean support of the tiles' sides below which a layout is not believed."""
-FEW = 3
-"""Up to so many tiles a layout is little evidence in itself: its sides must be clear along most of their length."""
-LEAST_COVER_OF_FEW = 0.7
+LEAST_COVER = (0.7, 0.5, 0.4)
+"""Of layouts with one, two, three tiles: the part of their sides along which there must clearly be a tile. They are
+little evidence in themselves."""
 LEAST_COVER_IN_STRIP = 0.5
 LEAST_GUTTER = 0.1
 """Mean support of the dimmest gutter: less, and there may be none."""
-MOST_STRAY_OF_FEW = 0.03
+MOST_STRAY_OF_FEW = (0.01, 0.03, 0.03)
 PLAIN_SUPPORT = 0.6
 """Mean support from which on nothing else needs to be tried."""
 MOST_STRAY = 0.1
 """Stray content, in tile areas per tile, above which a layout is not believed."""
+LEAST_ROW = 0.35
+"""Mean support of the left and right sides of a row of tiles found before: less, and the row may have moved."""
 MOST_STRAY_KEPT = 0.2
 """Stray content between the tiles of the picture before, in tile areas, above which the layout is searched anew."""
 EDGE_LEVELS = 10
@@ -84,11 +86,7 @@ def _best_grid(evidences: list[Evidence]) -> Fit | None:
     best: Fit | None = None
     for evidence in evidences:
         fit = fit_region(evidence, Region(0, 0, evidence.width, evidence.height))
-        if (
-            fit is not None
-            and _is_believed(evidence, fit, LEAST_COVER_OF_FEW)
-            and (best is None or fit.score > best.score)
-        ):
+        if fit is not None and _is_believed(evidence, fit, in_strip=False) and (best is None or fit.score > best.score):
             best = fit
             if float(fit.support.mean()) > PLAIN_SUPPORT:
                 break
@@ -105,23 +103,24 @@ def _best_strip(evidences: list[Evidence]) -> Fit | None:
             fit = fit_region(evidence, strip)
             if (
                 fit is not None
-                and _is_believed(evidence, fit, LEAST_COVER_IN_STRIP)
+                and _is_believed(evidence, fit, in_strip=True)
                 and (best is None or fit.score > best.score)
             ):
                 best = fit
     return best
 
 
-def _is_believed(evidence: Evidence, fit: Fit, least_cover: float) -> bool:
+def _is_believed(evidence: Evidence, fit: Fit, *, in_strip: bool) -> bool:
     """Whether a layout explains its region well enough."""
-    few = len(fit.support) <= FEW
-    if fit.stray > (MOST_STRAY_OF_FEW if few else MOST_STRAY) or float(fit.support.mean()) < LEAST_SUPPORT:
-        return False
-    if fit.dimmest < LEAST_GUTTER or fit.score < 0:
+    if float(fit.support.mean()) < LEAST_SUPPORT or fit.dimmest < LEAST_GUTTER or fit.score < 0:
         return False
     boxes = fit.layout.boxes
-    cover = side_cover(evidence, boxes, np.full(len(boxes), fit.layout.gap))
-    return not few or float(cover.mean()) > least_cover
+    few = len(boxes) - 1
+    if few >= len(LEAST_COVER):
+        return fit.stray < MOST_STRAY
+    cover = float(side_cover(evidence, boxes, np.full(len(boxes), fit.layout.gap)).mean())
+    least = min(LEAST_COVER[few], LEAST_COVER_IN_STRIP) if in_strip else LEAST_COVER[few]
+    return fit.stray < MOST_STRAY_OF_FEW[few] and cover > least
 
 
 def still_hold(image_bgr: Image, previous: Sequence[Box]) -> Floats | None:
@@ -138,8 +137,8 @@ def still_hold(image_bgr: Image, previous: Sequence[Box]) -> Floats | None:
     hull = np.array([*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)])
     reach = np.array([-1, -1, 1, 1]) * min(3, max(1, gap // 2))
     stray = float(evidence.clear(hull) - evidence.clear(boxes + reach).sum()) / float(areas.mean())
-    rows = [float(support[boxes[:, 1] == top].mean()) for top in np.unique(boxes[:, 1])]
-    if not present.all() or stray > MOST_STRAY_KEPT or min(rows) < PLAIN_SUPPORT:
+    rows = [float(support[boxes[:, 1] == top][:, ::2].mean()) for top in np.unique(boxes[:, 1])]
+    if not present.all() or stray > MOST_STRAY_KEPT or min(rows) < LEAST_ROW or float(support.mean()) < LEAST_SUPPORT:
         return None
     return None if _split(evidence, boxes) else support
 
