@@ -50,7 +50,9 @@ def find_tiles(image_bgr: Image, previous: Sequence[Box] = ()) -> list[Detection
         if support is not None:
             return [_tile(box.as_tuple(), row) for box, row in zip(previous, support, strict=True)]
     evidences = [gather_evidence(image_bgr, background) for background in background_candidates(image_bgr)]
-    fit = _best_grid(evidences) or _best_strip(evidences)
+    fit = _best_grid(evidences)
+    if fit is None or len(fit.support) == 1:  # a screen and its strip may pass for one large tile
+        fit = _best_strip(evidences) or fit
     if fit is None:
         return []
     return [_tile(box, row) for box, row in zip(fit.layout.boxes.tolist(), fit.support, strict=True)]
@@ -116,11 +118,18 @@ def _is_believed(evidence: Evidence, fit: Fit, *, in_strip: bool) -> bool:
         return False
     boxes = fit.layout.boxes
     few = len(boxes) - 1
+    if few == 0 and not _stands_free(boxes[0], evidence):
+        return False
     if few >= len(LEAST_COVER):
         return fit.stray < MOST_STRAY
     cover = float(side_cover(evidence, boxes, np.full(len(boxes), fit.layout.gap)).mean())
     least = min(LEAST_COVER[few], LEAST_COVER_IN_STRIP) if in_strip else LEAST_COVER[few]
     return fit.stray < MOST_STRAY_OF_FEW[few] and cover > least
+
+
+def _stands_free(box: Ints, evidence: Evidence) -> bool:
+    """Whether there is background on all four sides of a tile."""
+    return bool(box[0] > 0 and box[1] > 0 and box[2] < evidence.width and box[3] < evidence.height)
 
 
 def still_hold(image_bgr: Image, previous: Sequence[Box]) -> Floats | None:
