@@ -100,15 +100,17 @@ def detail(reader: StoreReader, record: LectureRecord) -> LectureDetail:
 def _share_rows(reader: StoreReader, record: LectureRecord, length_s: float) -> list[dict[str, object]]:
     wanted = max(length_s / _BINS, 2 * record.sample_period_s)
     bin_s = float(next((step for step in _BIN_STEPS_S if step >= wanted), wanted))
+    shares = {round(share.started_s / bin_s): share.counts for share in reader.shares(record.lecture_id, bin_s=bin_s)}
     rows: list[dict[str, object]] = []
-    for share in reader.shares(record.lecture_id, bin_s=bin_s):
-        counts = [share.counts.get(name, 0) for name in (*record.rubric.names, UNSURE)]
-        total = sum(counts)
-        middle_s = min(share.started_s + bin_s / 2, length_s)
+    bins = max(shares, default=-1) + 1
+    # In the middle of their bins, but the first and the last reach to the edges of the chart.
+    places = [(0, 0.0), *((place, (place + 0.5) * bin_s) for place in range(1, bins - 1)), (bins - 1, length_s)]
+    for place, at_s in places if bins else []:
+        counts = [shares.get(place, {}).get(name, 0) for name in (*record.rubric.names, UNSURE)]
+        total = max(1, sum(counts))  # a bin in which nobody was judged is empty, not bridged
+        when = wording.duration_words(place * bin_s)
         for order, ((phrase, _), count) in enumerate(zip(_label_colors(record.rubric), counts, strict=True)):
-            if total:
-                when = wording.duration_words(middle_s)
-                rows.append({"at_s": middle_s, "label": phrase, "order": order, "share": count / total, "when": when})
+            rows.append({"at_s": at_s, "label": phrase, "order": order, "share": count / total, "when": when})
     return rows
 
 

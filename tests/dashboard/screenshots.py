@@ -20,8 +20,8 @@ from playwright.sync_api import Page, sync_playwright
 from tests.dashboard.chromium import HOW_TO_INSTALL, find_chromium
 from tests.dashboard.conftest import free_port
 
-WAIT_S = 90
-"""How long the demo plays before the pictures: the live chart then covers a minute and a half."""
+WAIT_S = 40
+"""How long the demo plays before the pictures: it lasts a minute or so, and should still be live in them."""
 SHOTS: tuple[tuple[str, str, Literal["light", "dark"]], ...] = (
     ("dashboard.png", "", "light"),
     ("dashboard-dark.png", "", "dark"),

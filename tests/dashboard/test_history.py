@@ -10,6 +10,7 @@ from dashboard.charts import shares_chart, students_chart
 from dashboard.history import LectureDetail, detail, summarize
 from monitor.schema import UNSURE, Episode, Presence
 from monitor.store.database import Store, StoreReader
+from tests.dashboard.lectures import write_lecture
 from tests.monitor.builders import lecture, moment, observation
 
 SECONDS = 40
@@ -57,6 +58,24 @@ def test_shares_sum_to_one_in_each_bin(reader: StoreReader) -> None:
     rows = _detail(reader).shares
     for at_s in {row["at_s"] for row in rows}:
         assert sum(float(str(row["share"])) for row in rows if row["at_s"] == at_s) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("seconds", [1, 3, 6, 61])
+def test_the_chart_reaches_from_the_start_to_the_end(tmp_path: Path, seconds: int) -> None:
+    write_lecture(tmp_path / "b.db", students=2, seconds=seconds, odd=False)
+    with StoreReader(tmp_path / "b.db") as reader:
+        places = sorted({float(str(row["at_s"])) for row in _detail(reader).shares})
+    assert (places[0], places[-1]) == (0.0, seconds)
+
+
+def test_a_stretch_without_anybody_is_empty(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "b.db", durable=False) as store:
+        store.begin_lecture(lecture())
+        for index, at_s in enumerate((0.0, 1.0, 60.0, 61.0)):
+            store.commit(moment(index, pts_s=at_s))
+    with StoreReader(tmp_path / "b.db") as reader:
+        rows = _detail(reader).shares
+    assert {row["share"] for row in rows if 10 < float(str(row["at_s"])) < 50} == {0.0}
 
 
 def test_episodes_are_rows_with_words_and_colours(reader: StoreReader) -> None:
