@@ -1,0 +1,45 @@
+"""Writes the README's file tree from the first sentence of each module, so that it cannot lie.
+
+python docs/make_tree.py
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("monitor", "trainer", "export", "dashboard", "benchmarks")
+BEGIN, END = "<!-- tree: written by docs/make_tree.py -->", "<!-- end of tree -->"
+
+
+def first_sentence(path: Path) -> str:
+    """What a module's docstring says first, without its full stop."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    line = " ".join(text.split("\n\n")[0].split())
+    return line.split(". ")[0].rstrip(".").replace("`", "")
+
+
+def tree() -> str:
+    """All rooms, one line a file; a folder's own line comes from its __init__."""
+    lines = [f"{'classroom.py':<34}{first_sentence(ROOT / 'classroom.py')}"]
+    for room in ROOMS:
+        for folder in sorted({path.parent for path in (ROOT / room).rglob("*.py")}):
+            depth = "  " * (len(folder.relative_to(ROOT).parts) - 1)
+            lines.append(f"{depth + folder.name + '/':<34}{first_sentence(folder / '__init__.py')}")
+            for path in sorted(folder.glob("*.py")):
+                if path.name != "__init__.py":
+                    lines.append(f"{depth + '  ' + path.name:<34}{first_sentence(path)}")
+    return "\n".join(lines)
+
+
+def with_tree(readme: str) -> str:
+    """The README's text with a fresh tree between the two marks."""
+    head, rest = readme.split(BEGIN)
+    _, tail = rest.split(END)
+    return f"{head}{BEGIN}\n\n```text\n{tree()}\n```\n\n{END}{tail}"
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(with_tree(readme.read_text(encoding="utf-8")), encoding="utf-8")
