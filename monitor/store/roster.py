@@ -73,10 +73,14 @@ class Roster:
         )
 
     def _known(self, pseudonym: str) -> int | None:
-        """A student of earlier lectures whose name the monitor was told when this one began."""
+        """A student of earlier lectures whose name the monitor was told when this one began.
+
+        Of those who share a name only the first is told (see `Store.known_names`): another's pseudonym means nobody yet.
+        """
         row = self._connection.execute(
             "SELECT student_no FROM students JOIN names USING (student_no) WHERE student_id = ? "
-            "AND student_no <= (SELECT students_before FROM lectures WHERE lecture_no = ?)",
+            "AND student_no <= (SELECT students_before FROM lectures WHERE lecture_no = ?) "
+            "AND student_no = (SELECT min(n.student_no) FROM names n WHERE n.name_key = names.name_key)",
             (pseudonym, self._lecture_no),
         ).fetchone()
         return int(row[0]) if row else None

@@ -147,3 +147,11 @@ def test_an_opt_out_is_told_by_the_pseudonym_of_the_lecture(store: Store) -> Non
     set_opt_out(store, "s03", True)
     assert store.opted_out("geometry") == {"s01", "s02"}
     assert store.opted_out("algebra") == {"s01", "s02"}
+
+
+def test_the_second_bearer_of_a_name_is_not_taken_for_a_newcomer(store: Store) -> None:
+    """The monitor is told the first Ada alone, so it may give the second one's pseudonym to anybody."""
+    store.commit(moment(0, students=["s01", "s02"], names={"s01": "Ada", "s02": "Ada"}))
+    store.begin_lecture(lecture("geometry"))
+    store.commit(moment(0, students=["s01", "s02"], names={"s01": "Ada"}, lecture_id="geometry"))
+    assert seen(store, "geometry") == [(0, "s01"), (0, "s03")]
