@@ -17,8 +17,11 @@ from monitor.schema import Box, Image
 
 THUMBNAIL = (16, 9)
 """Width and height of the picture's thumbnail, in colour."""
-PRINT = (144, 26)
+PRINT = (138, 21)
 """Width and height of the label's print: pixels of a picture 720 lines high, from the tile's bottom left corner."""
+_INSET_PX = 5
+"""Between the tile's corner and the print: a light picture under a dark label shows there as a stroke."""
+_MARGIN_PX = 6
 _STYLE_LINES = 720
 _STROKE_LEVELS = 45
 """How much brighter than their surroundings letters are, in grey levels."""
@@ -38,9 +41,9 @@ class Look:
     thumbnail: NDArray[np.uint8] | None
     """9 x 16 x 3; None with the camera off, and of students who opted out."""
     label: NDArray[np.bool_]
-    """26 x 144: the strokes of the label."""
+    """21 x 138: the strokes of the label."""
     middle: NDArray[np.bool_] | None = None
-    """26 x 144: with the camera off, the strokes in the middle of the tile."""
+    """21 x 138: with the camera off, the strokes in the middle of the tile."""
 
     def to_json(self) -> list[Any]:
         """JSON-ready; `look_from_json` gives the same look."""
@@ -60,12 +63,11 @@ def look_at(image_bgr: Image, box: Box, off: bool) -> Look:
     """The look of a tile of a frame."""
     tile = box.cut(image_bgr)
     scale = image_bgr.shape[0] / _STYLE_LINES
-    width, height = min(tile.shape[1], round(PRINT[0] * scale)), min(tile.shape[0], round(PRINT[1] * scale))
-    label = _strokes(tile[tile.shape[0] - height :, :width], scale)
+    label = _strokes(tile, (_INSET_PX, tile.shape[0] / scale - _INSET_PX - PRINT[1]), scale)
     if not off:
         return Look(box, off, _thumbnail(tile), label)
-    y, x = (tile.shape[0] - height) // 2, (tile.shape[1] - width) // 2
-    return Look(box, off, None, label, _strokes(tile[y : y + height, x : x + width], scale))
+    middle = ((tile.shape[1] / scale - PRINT[0]) / 2, (tile.shape[0] / scale - PRINT[1]) / 2)
+    return Look(box, off, None, label, _strokes(tile, middle, scale))
 
 
 def likeness(first: Look, second: Look) -> float | None:
@@ -117,15 +119,24 @@ def _thumbnail(tile: Image) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(middle, THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _strokes(region: Image, scale: float) -> NDArray[np.bool_]:
-    """Thin bright strokes at the size of a picture 720 lines high, from the region's lower left corner."""
-    height, width = region.shape[:2]
-    size = (min(PRINT[0], max(1, round(width / scale))), min(PRINT[1], max(1, round(height / scale))))
-    grey = cv2.resize(region.min(axis=2), size, interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR)
-    strokes = np.zeros((PRINT[1], PRINT[0]), bool)
+def _strokes(tile: Image, corner: tuple[float, float], scale: float) -> NDArray[np.bool_]:
+    """Thin bright strokes in a part of the tile of the print's size, black where that reaches past the tile.
+
+    `corner` is its upper left one (x, y), like the print in pixels of a picture 720 lines high; `scale` is this
+    picture's pixels for one of those. The part is looked at with a margin, or its edges would look like strokes.
+    """
+    x, y = corner[0] - _MARGIN_PX, corner[1] - _MARGIN_PX
+    size = (PRINT[0] + 2 * _MARGIN_PX, PRINT[1] + 2 * _MARGIN_PX)
+    x1, y1 = max(0, round(x * scale)), max(0, round(y * scale))
+    part = tile[y1 : round((y + size[1]) * scale), x1 : round((x + size[0]) * scale)]
+    part_size = (max(1, round(part.shape[1] / scale)), max(1, round(part.shape[0] / scale)))
+    grey = cv2.resize(part.min(axis=2), part_size, interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR)
     ink = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((7, 7), np.uint8)) > _STROKE_LEVELS
-    strokes[PRINT[1] - size[1] :, : size[0]] = ink
-    return strokes
+    left, top = round(x1 / scale - x), round(y1 / scale - y)
+    strokes = np.zeros((size[1], size[0]), bool)
+    room = strokes[top : top + ink.shape[0], left : left + ink.shape[1]]
+    room[:] = ink[: room.shape[0], : room.shape[1]]
+    return strokes[_MARGIN_PX:-_MARGIN_PX, _MARGIN_PX:-_MARGIN_PX]
 
 
 def _text(values: NDArray[np.uint8]) -> str:

@@ -271,14 +271,12 @@ def _stayed(student: Student, look: Look, needed: float = SAME_LABEL) -> bool:
     if before is None:
         return False
     alike = likeness(before, look)
+    if alike is not None and alike < SAME_PICTURE:
+        return False
     agreement = label_agreement(before, look)
-    if needed == CERTAIN_LABEL:
-        return agreement is not None and agreement >= needed and (alike is None or alike >= SAME_PICTURE)
     if agreement is not None:
-        return agreement >= needed
-    if before.off or look.off:
-        return before.off and look.off
-    return alike is None or alike >= SAME_PICTURE
+        return agreement >= (needed if before.off == look.off else CERTAIN_LABEL)
+    return needed < CERTAIN_LABEL and before.off == look.off
 
 
 def _pictures_alike(student: Student, look: Look) -> bool:
@@ -319,7 +317,7 @@ def _closeness(look: Look, student: Student, kept: Student | None) -> float:
     """Orders the students of one name: the one who sat here, then the one who looks so, then the one nearest."""
     if student.look is None:
         return -1.0
-    return (2.0 if kept is student else 0.0) + (_evidence(look, student) or 0.0) + student.look.box.iou(look.box)
+    return (2.0 if kept is student else 0.0) + (_evidence(look, student) or 0.0) + 0.1 * student.look.box.iou(look.box)
 
 
 def _greedy(pairs: list[tuple[float, int, Student]]) -> dict[int, Student]:
