@@ -15,7 +15,7 @@ from pathlib import Path
 
 from monitor.bundle import open_bundle
 from monitor.config import MonitorSettings, inference_threads
-from monitor.errors import StoreError
+from monitor.errors import SourceError, StoreError
 from monitor.pipeline import Pipeline
 from monitor.rubric import load_rubric
 from monitor.schema import Frame, Lecture, Moment
@@ -52,8 +52,12 @@ class LiveMonitor:
         classifier = BundledClassifier(bundle, rubric, threads=inference_threads())
         self._store = Store.open(store)
         try:
-            self.lecture_id, point = self._choose_lecture(source, lecture_id)
+            self.lecture_id, point = self._choose_lecture(source, lecture_id, rubric.rubric_id)
             self._source, self._first_index, self._first_pts_s = self._open_source(source, point)
+            if point is not None and lecture_id is None and self._is_over(point):
+                self._source.close()
+                self.lecture_id, point = _new_lecture_id(), None
+                self._source, self._first_index, self._first_pts_s = self._open_source(source, point)
             if point is None:
                 lecture = Lecture(self.lecture_id, source, rubric.rubric_id, datetime.now(UTC))
                 self._store.begin_lecture(
@@ -88,11 +92,21 @@ class LiveMonitor:
         return self._store.path
 
     def run(self, *, report: Callable[[str], None] = lambda line: None) -> str:
-        """Watch until the source ends, and say what was done.
+        """Watch until the source ends, and say what was done. An interrupt ends the lecture in order and goes on up.
 
         Raises:
             ClassroomError: the store cannot be written any more, or the source is lost for good.
         """
+        try:
+            moments = self._watch(report)
+        except (KeyboardInterrupt, SourceError):
+            self._end()
+            raise
+        self._end()
+        counts = self._source.counts
+        return f"{moments} moments stored, {counts.captured} frames captured, {counts.dropped} dropped"
+
+    def _watch(self, report: Callable[[str], None]) -> int:
         moments = 0
         for frame in self._source.frames():
             moment = self._pipeline.process(self._rebased(frame))
@@ -103,10 +117,11 @@ class LiveMonitor:
             if moments == 0:
                 report(f"watching {self._source.uri}: {len(moment.observations)} students in the first picture")
             moments += 1
+        return moments
+
+    def _end(self) -> None:
         self._store.end_lecture(self.lecture_id, faults=self._source.faults)
         self._beat("ended", None)
-        counts = self._source.counts
-        return f"{moments} moments stored, {counts.captured} frames captured, {counts.dropped} dropped"
 
     def close(self) -> None:
         """Release the camera, stop the threads, close the store. Safe to call twice."""
@@ -119,11 +134,11 @@ class LiveMonitor:
         counts = self._source.counts
         return counts.captured - counts.dropped - counts.delivered
 
-    def _choose_lecture(self, source: str, lecture_id: str | None) -> tuple[str, ResumePoint | None]:
-        chosen = lecture_id or self._store.find_recent(source, within_s=SAME_LECTURE_WITHIN_S)
+    def _choose_lecture(self, source: str, lecture_id: str | None, rubric_id: str) -> tuple[str, ResumePoint | None]:
+        recent = self._store.find_recent(source, within_s=SAME_LECTURE_WITHIN_S, rubric_id=rubric_id)
+        chosen = lecture_id or recent
         if chosen is None:
-            stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-            return f"live-{stamp}-{secrets.token_hex(2)}", None
+            return _new_lecture_id(), None
         point = self._store.resume_point(chosen)
         if point is None and lecture_id is not None:
             raise StoreError(
@@ -146,6 +161,11 @@ class LiveMonitor:
         elapsed_s = (datetime.now(UTC) - started_at).total_seconds() if started_at else start_s
         return source, next_index, max(elapsed_s, start_s)
 
+    def _is_over(self, point: ResumePoint) -> bool:
+        """Whether the recording was played to its end: opening it again is a new lecture."""
+        duration_s = self._source.duration_s
+        return duration_s is not None and point.pts_s + self._settings.sample_period_s >= duration_s
+
     def _rebased(self, frame: Frame) -> Frame:
         if not self._first_index:
             return frame
@@ -163,5 +183,10 @@ class LiveMonitor:
             p50_ms=ordered[len(ordered) // 2] if ordered else 0.0,
             p95_ms=ordered[int(len(ordered) * 0.95)] if ordered else 0.0,
             students=len(moment.observations) if moment else 0,
+            source_state=self._source.faults[-1] if self._source.faults else "",
         )
         self._store.heartbeat(self.lecture_id, status)
+
+
+def _new_lecture_id() -> str:
+    return f"live-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
