@@ -20,6 +20,8 @@ CLEAR_DIFFERENCE = 6
 """Levels (of 255) above which a pixel is surely not background, for all that H.264 does to a flat area."""
 FULL_CONTRAST = 0.33
 """Step in mass (0 to 1) at a tile's side that counts as a whole one: about 9 levels above the background."""
+BOLDNESS = 0.2
+"""Share of a side's support that goes on growing with the step, so that a side is sought where it is sharpest."""
 
 
 def _mass_table() -> Image:
@@ -105,7 +107,8 @@ def side_support(evidence: Evidence, boxes: Ints, gaps: Ints) -> Floats:
     Faint and blurred sides count; `gaps` (n,) are the distances to the neighbours, px.
     """
     inner, outer = evidence.mass(_side_strips(boxes, gaps))
-    support: Floats = np.clip((inner - outer) / FULL_CONTRAST, -1, 1)
+    step = inner - outer
+    support: Floats = (1 - BOLDNESS) * np.clip(step / FULL_CONTRAST, -1, 1) + BOLDNESS * step
     return support
 
 

@@ -176,6 +176,7 @@ def _split(evidence: Evidence, boxes: Ints) -> bool:
             lines = boxes.copy()
             lines[:, axis] += (boxes[:, axis + 2] - boxes[:, axis]) // parts
             lines[:, axis + 2] = lines[:, axis] + 1
-            if float(evidence.mass(lines).max()) < 0.05:
+            lengths = np.maximum(lines[:, 2] - lines[:, 0], lines[:, 3] - lines[:, 1])
+            if float((evidence.clear(lines) / lengths).max()) < 0.1:
                 return True
     return False
