@@ -94,7 +94,7 @@ def measure_renders(finder: Finder, renders: Path, crops: Path | None, side_px: 
     images, faces = read_crops([crops] if crops else [], 1500)
     materials = Materials(read_cutouts([renders]), images, faces, draw_bank(71, 400))
     rng = np.random.default_rng(72)
-    pictures = [compose(rng, materials) for _ in range(1500)]
+    pictures = [compose(rng, materials, is_tile=True) for _ in range(1500)]
     hits: dict[str, list[bool]] = defaultdict(list)
     false = 0
     for picture, found in zip(pictures, finder.find([one.image_bgr for one in pictures], side_px), strict=True):

@@ -64,20 +64,54 @@ def fold(net: HeadNet) -> dict[str, Tensor]:
 
     Names: stem.0 to stem.2, fine.k, down, coarse.k, join, last, out; each with .weight and .bias.
     """
-    named: list[tuple[str, nn.Module]] = [(f"stem.{k}", layer) for k, layer in enumerate(net.stem)]
-    named += [(f"fine.{k}", layer) for k, layer in enumerate(net.fine)] + [("down", net.down)]
-    named += [(f"coarse.{k}", layer) for k, layer in enumerate(net.coarse)]
-    named += [("join", net.join), ("last", net.last)]
     folded: dict[str, Tensor] = {}
-    for name, layer in named:
-        convolution, norm = list(layer.children())[:2]
-        assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+    for name, convolution, norm in _pairs(net):
         assert norm.running_mean is not None and norm.running_var is not None
         factor = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
         folded[f"{name}.weight"] = convolution.weight.detach() * factor[:, None, None, None]
         folded[f"{name}.bias"] = norm.bias.detach() - norm.running_mean * factor
     assert net.out.bias is not None
     return {**folded, "out.weight": net.out.weight.detach(), "out.bias": net.out.bias.detach()}
+
+
+def unfold(net: HeadNet, folded: dict[str, Tensor], pictures: Tensor) -> None:
+    """Give `net` folded weights, its norms set so that on these pictures (N, 3, H, W) it answers as it did folded."""
+
+    def settle(norm: nn.Module, inputs: tuple[Tensor, ...], bias: Tensor) -> None:
+        assert isinstance(norm, nn.BatchNorm2d)
+        assert norm.running_mean is not None and norm.running_var is not None
+        variance, mean = torch.var_mean(inputs[0], (0, 2, 3), correction=0)
+        norm.weight.copy_(torch.sqrt(variance + norm.eps))
+        norm.bias.copy_(mean + bias)
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+
+    hooks = []
+    with torch.no_grad():
+        for name, convolution, norm in _pairs(net):
+            convolution.weight.copy_(folded[f"{name}.weight"])
+            bias = folded[f"{name}.bias"]
+            hooks.append(norm.register_forward_pre_hook(lambda norm, inputs, bias=bias: settle(norm, inputs, bias)))
+        assert net.out.bias is not None
+        net.out.weight.copy_(folded["out.weight"])
+        net.out.bias.copy_(folded["out.bias"])
+        net.eval()(pictures)
+    for hook in hooks:
+        hook.remove()
+
+
+def _pairs(net: HeadNet) -> list[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
+    """Each convolution that a norm follows, by name, in the order of the data."""
+    named: list[tuple[str, nn.Module]] = [(f"stem.{k}", layer) for k, layer in enumerate(net.stem)]
+    named += [(f"fine.{k}", layer) for k, layer in enumerate(net.fine)] + [("down", net.down)]
+    named += [(f"coarse.{k}", layer) for k, layer in enumerate(net.coarse)]
+    named += [("join", net.join), ("last", net.last)]
+    pairs = []
+    for name, layer in named:
+        convolution, norm = list(layer.children())[:2]
+        assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+        pairs.append((name, convolution, norm))
+    return pairs
 
 
 def targets(boxes_px: list[Tensor], seen: list[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:

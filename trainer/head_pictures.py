@@ -37,10 +37,14 @@ class HeadPicture:
     pitch_deg: list[float]
 
 
-def compose(rng: np.random.Generator, materials: Materials) -> HeadPicture:
-    """One picture: a tile, two people's tiles in one, a mosaic of small ones, or no head at all."""
+def compose(rng: np.random.Generator, materials: Materials, *, is_tile: bool = False) -> HeadPicture:
+    """One picture: a tile, two people's tiles in one, a mosaic of small ones, or no head at all.
+
+    With `is_tile` only what one tile of a gallery shows: a webcam's picture, rarely two side by side, or initials.
+    """
     width, height = SIZE_PX
-    columns, rows = _GRIDS[int(rng.choice(len(_GRIDS), p=_GRID_SHARES))]
+    shares = _TILE_SHARES if is_tile else _GRID_SHARES
+    columns, rows = _GRIDS[int(rng.choice(len(_GRIDS), p=shares))]
     whole = HeadPicture(np.zeros((height, width, 3), np.uint8), np.zeros((0, 5), np.float32), [], [])
     edges_x = np.linspace(0, width, columns + 1).round().astype(int)
     edges_y = np.linspace(0, height, rows + 1).round().astype(int)
@@ -60,7 +64,8 @@ def compose(rng: np.random.Generator, materials: Materials) -> HeadPicture:
 
 
 _GRIDS = ((1, 1), (2, 1), (2, 2), (3, 2), (5, 3))
-_GRID_SHARES = (0.58, 0.18, 0.1, 0.09, 0.05)
+_GRID_SHARES = (0.6, 0.19, 0.1, 0.08, 0.03)
+_TILE_SHARES = (0.85, 0.15, 0.0, 0.0, 0.0)
 
 
 def _cell(rng: np.random.Generator, materials: Materials, size: tuple[int, int]) -> HeadPicture:
@@ -98,19 +103,26 @@ def _scene(rng: np.random.Generator, materials: Materials, size: tuple[int, int]
     image = _background(rng, materials, size)
     count = int(rng.choice([0, 1, 2, 3], p=[0.12, 0.66, 0.17, 0.05]))
     boxes: list[NDArray[np.float32]] = []
+    hidden: list[float] = []
     yaw, pitch = [], []
-    tall = size[1] * float(np.exp(rng.uniform(np.log(0.14), np.log(0.78 if count < 2 else 0.45))))
+    largest = 0.78 if count < 2 else 0.45
+    share = rng.uniform(0.25, largest) if rng.random() < 0.5 else np.exp(rng.uniform(np.log(0.14), np.log(largest)))
+    tall = size[1] * float(share)
     for _ in range(count):
         k = int(rng.integers(len(materials.cutouts.faces)))
         box, flip = _place(rng, materials.cutouts, k, size, tall * rng.uniform(0.85, 1.15)), rng.random() < 0.5
         if any(_covers(box, other) for other in boxes):
             continue
-        shown = _paste(rng, image, materials.cutouts, k, box, flip)
-        _desk(rng, image, shown)
-        boxes.append(shown)
+        cover = _paste(rng, image, materials.cutouts, k, box, flip)
+        _desk(rng, image, box, cover)
+        hidden = [max(before, _share(cover, other)) for before, other in zip(hidden, boxes, strict=True)]
+        boxes.append(box)
+        hidden.append(0.0)
         yaw.append(float(materials.cutouts.yaw_deg[k]) * (-1 if flip else 1))
         pitch.append(float(materials.cutouts.pitch_deg[k]))
     seen = visible(boxes, size)
+    for row, share in zip(seen, hidden, strict=True):
+        row[4] = -1 if share > 1 - EITHER else min(float(row[4]), 0.0) if share > 1 - WANTED else row[4]
     _overlays(rng, image, seen)
     return HeadPicture(image, seen, yaw, pitch)
 
@@ -167,7 +179,7 @@ def _covers(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
 def _paste(
     rng: np.random.Generator, image: Picture, cutouts: Cutouts, k: int, box: NDArray[np.float32], flip: bool
 ) -> NDArray[np.float32]:
-    """Draw the k-th student so that the face fills the box; returns the box after a small turn."""
+    """Draw the k-th student so that the face fills the box; returns what is covered (H, W), 0 to 1."""
     face = cutouts.faces[k]
     scale = float((box[3] - box[1]) / (face[3] - face[1]))
     level = 0
@@ -185,11 +197,12 @@ def _paste(
     drawn = cv2.warpAffine(source, matrix, (image.shape[1], image.shape[0]), flags=cv2.INTER_LINEAR).astype(np.float32)
     light = np.float32(rng.uniform(0.7, 1.15))
     image[:] = np.clip(drawn[..., :3] * light + image * (1 - drawn[..., 3:] / 255), 0, 255).astype(np.uint8)
-    return box
+    covered: NDArray[np.float32] = drawn[..., 3] / 255
+    return covered
 
 
-def _desk(rng: np.random.Generator, image: Picture, face: NDArray[np.float32]) -> None:
-    """Hide where a cut-out ends within the picture: a desk, a laptop, a row in front."""
+def _desk(rng: np.random.Generator, image: Picture, face: NDArray[np.float32], cover: NDArray[np.float32]) -> None:
+    """Hide where a cut-out ends within the picture: a desk, a laptop, a row in front; marked in `cover` too."""
     height, width = image.shape[:2]
     tall = float(face[3] - face[1])
     ends = float(face[3]) + 1.25 * tall
@@ -206,6 +219,7 @@ def _desk(rng: np.random.Generator, image: Picture, face: NDArray[np.float32]) -
     if rng.random() < 0.6:
         left, right = 0, width
     cv2.rectangle(image, (left, top), (right, height), colour, -1)
+    cover[max(0, top) :, max(0, left) : max(0, right)] = 1.0
     if rng.random() < 0.4:
         edge = [int(v * 0.6) for v in colour]
         cv2.line(image, (left, top), (right, top), edge, max(1, int(tall * 0.05)))
@@ -231,6 +245,13 @@ def _overlays(rng: np.random.Generator, image: Picture, boxes: Boxes) -> None:
         low[:] = (low * 0.35 + 12).astype(np.uint8)
         text = "".join(chr(int(c)) for c in rng.integers(97, 123, int(rng.integers(4, 14))))
         put_text(image, text, (wide // 2, height - tall // 2), tall * 0.7, (240, 240, 240))
+
+
+def _share(cover: NDArray[np.float32], box: NDArray[np.float32]) -> float:
+    """How much of a face lies under what came later, 0 to 1."""
+    x1, y1, x2, y2 = (max(0, round(float(v))) for v in box)
+    part = cover[y1:y2, x1:x2]
+    return float(part.mean()) if part.size else 0.0
 
 
 def _before_face(rng: np.random.Generator, image: Picture, box: NDArray[np.float32]) -> None:

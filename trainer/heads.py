@@ -22,7 +22,7 @@ import torch
 
 from monitor.errors import BadInputError
 from trainer.head_materials import Materials, draw_bank, read_crops, read_cutouts
-from trainer.head_net import CELL_PX, MULTIPLE_PX, HeadNet, fold, loss
+from trainer.head_net import CELL_PX, MULTIPLE_PX, HeadNet, fold, loss, unfold
 from trainer.head_pictures import HeadPicture, compose
 from trainer.head_pool import Pool
 from trainer.head_threshold import choose_threshold
@@ -43,6 +43,8 @@ class HeadSettings:
     held_out_crops: tuple[str, ...] = ("runs/renders/heldout",)
     """Other people, for threshold and figures."""
     out: str = "runs/heads"
+    start_from: str = ""
+    """Folder of a run to go on from, in a new schedule; empty = from nothing."""
     seed: int = 0
     steps: int = 0
     minutes: float = 0.0
@@ -136,10 +138,10 @@ def save(net: HeadNet, card: Mapping[str, Any], out: Path) -> None:
 
 
 def draw_held_out(settings: HeadSettings) -> list[HeadPicture]:
-    """Composed pictures of other people on other grounds, always the same for the same folders."""
+    """Tiles of other people on other grounds, always the same for the same folders."""
     materials = _materials(settings, settings.held_out_cutouts, settings.held_out_crops, settings.seed + 10_007, 400)
     rng = np.random.default_rng(settings.seed + 10_009)
-    return [compose(rng, materials) for _ in range(settings.held_out)]
+    return [compose(rng, materials, is_tile=True) for _ in range(settings.held_out)]
 
 
 def _learn(net: HeadNet, materials: Materials, settings: HeadSettings, report: Callable[[str], None]) -> HeadNet:
@@ -149,6 +151,13 @@ def _learn(net: HeadNet, materials: Materials, settings: HeadSettings, report: C
     averaged = copy.deepcopy(net)
     pool = Pool(settings.pool, rng)
     heard = np.zeros(2)
+    if settings.start_from:
+        from safetensors.torch import load_file
+
+        for _ in range(256):
+            pool.put(compose(rng, materials))
+        unfold(net, load_file(Path(settings.start_from) / WEIGHTS), pool.batch(256)[0])
+        averaged.load_state_dict(net.state_dict())
     net.train()
     while not schedule.over:
         for _ in range(settings.batch_size // settings.showings if pool.count else settings.batch_size):
