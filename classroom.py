@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,6 +79,7 @@ def live(
     settings = MonitorSettings(rate, rubric, layout, research, bundle, pictures)
     from monitor.live import LiveMonitor
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends the lecture as Ctrl-C does
     monitor = LiveMonitor(source, settings, store=store, lecture_id=lecture)
     beside = None
     try:

@@ -32,6 +32,7 @@ _SETTINGS = {
     "server.disconnectedSessionTTL": "30",  # a closed tab gives its memory back soon
     "runner.postScriptGC": "false",  # a full collection after each look costs more than the look itself
     "browser.gatherUsageStats": "false",
+    "logger.level": "warning",  # the front door has said where the page is
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",  # a person gets our messages, the terminal the traceback
     "client.showErrorLinks": "false",
