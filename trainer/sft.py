@@ -119,8 +119,12 @@ class _Run:
             while not schedule.over:
                 self.feed.refresh()
                 for batch in self.feed.epoch(training.batch_size, chance):
-                    losses = student.step(batch, schedule.advance())
-                    self._report("student", schedule.progress, {**losses, "pictures": float(self.feed.size)})
+                    losses = student.step(batch, schedule.advance(), schedule.progress)
+                    self._report(
+                        "student",
+                        schedule.progress,
+                        {**losses, "pictures": float(self.feed.size), "step": float(schedule.step)},
+                    )
                     now = time.monotonic()
                     if now - evaluated_at > training.evaluate_every_s:
                         evaluated_at = now

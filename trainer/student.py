@@ -56,12 +56,13 @@ class Student:
         self._chance = torch.Generator().manual_seed(settings.training.seed + 2)
         self._words = random.Random(settings.training.seed + 3)
 
-    def step(self, batch: Batch, rate: float) -> dict[str, float]:
+    def step(self, batch: Batch, rate: float, progress: float) -> dict[str, float]:
         """Learn from one batch.
 
         Args:
             batch: pictures and truth.
             rate: factor on the peak learning rate.
+            progress: share of the run that is done; imitation fades with it.
 
         Returns:
             the losses, by name.
@@ -69,7 +70,7 @@ class Student:
         for group in self._optimizer.param_groups:
             group["lr"] = self.settings.training.learning_rate * rate
         self.model.train()
-        losses = self._losses(batch, rate)
+        losses = self._losses(batch, rate, progress)
         total = torch.stack(list(losses.values())).sum()
         self._optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
@@ -117,7 +118,7 @@ class Student:
             self._teacher_optimizer.load_state_dict(state["teacher_optimizer"])
         return state
 
-    def _losses(self, batch: Batch, rate: float) -> dict[str, Tensor]:
+    def _losses(self, batch: Batch, rate: float, progress: float) -> dict[str, Tensor]:
         training, lessons = self.settings.training, self.settings.teacher
         size = self.checkpoint.card.image_size
         pixels, angles = augment(batch.images, batch.angles_deg, batch.face_boxes_px, size, self._how, self._chance)
@@ -129,13 +130,13 @@ class Student:
             logits = say(self.model, seen[owner], ids)
         lesson = self._lesson(pixels, batch.labels, angles, rate)
         losses = {
-            "answer": answer_loss(logits, targets),
+            "answer": answer_loss(logits, targets) * training.answer_weight,
             "truth": truth_loss(judged, batch.labels, angles) * training.truth_weight,
         }
         if lesson is not None:
             odds, features = imitation_loss(judged, lesson)
             losses["odds"] = odds * lessons.odds_weight
-            losses["map"] = features * lessons.map_weight
+            losses["map"] = features * lessons.map_weight * (1 - progress)
         return losses
 
     def _lesson(self, pixels: Tensor, labels: Tensor, angles: Tensor, rate: float) -> Judgement | None:

@@ -12,9 +12,11 @@ from monitor.vlm import prompt
 from tests.trainer.shards import write_shard
 from trainer.corpora.synthetic import read_shard
 from trainer.evaluation.held_out import ask, evaluate
+from trainer.feed import Batch
 from trainer.model import load_checkpoint
 from trainer.settings import read_settings
 from trainer.sft import train_sft
+from trainer.student import Student
 
 CONFIGS = Path(__file__).parents[2] / "trainer" / "configs"
 RUBRIC = load_rubric("attention")
@@ -79,16 +81,14 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
 
 def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = _config(tmp_path, **{"steps = 30": "steps = 2", "steps = 260": "steps = 8"})
-    from trainer.student import Student
-
     whole = Student.step
     calls = []
 
-    def interrupted(self: Student, batch: object, rate: float) -> dict[str, float]:
+    def interrupted(self: Student, batch: Batch, rate: float, progress: float) -> dict[str, float]:
         calls.append(rate)
         if len(calls) == 5:
             raise KeyboardInterrupt
-        return whole(self, batch, rate)  # type: ignore[arg-type]
+        return whole(self, batch, rate, progress)
 
     monkeypatch.setattr(Student, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,84 @@
+"""How a trained checkpoint reads labelled stills: real ones for the last word, rendered ones for development.
+
+    python -m benchmarks.stills CHECKPOINT [FOLDER]
+
+FOLDER holds pictures and labels.csv (file, person, label), or shards of rendered students; without it, the real
+stills that CLASSROOM_REAL_DATA points to. Each picture is one student's crop, resized to the model's square. Settings
+are never chosen by the real ones. The last line is one JSON object: `macro_f1` with its 95 % interval over people, `f1`
+per label, `confusion` (rows are the truth), `majority_macro_f1`, `ece`, `by_group`, and the same above the confidence
+`--abstain` (`kept`, `kept_macro_f1`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monitor.rubric import Rubric, load_rubric
+from trainer.corpora.record import PictureSet, join
+from trainer.corpora.synthetic import list_shards, read_shard
+from trainer.evaluation.held_out import ask, figures, read_stills
+from trainer.evaluation.metrics import score
+from trainer.model import Checkpoint, load_checkpoint
+
+ROOT = Path(os.environ.get("CLASSROOM_REAL_DATA", Path(__file__).parents[2] / "shared" / "real"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "stills")
+    parser.add_argument("--abstain", type=float, default=0.6, help="least confidence of an answer that is kept")
+    options = parser.parse_args()
+    rubric = load_rubric("attention")
+    pictures = read(options.folder, rubric)
+    print(json.dumps(measure(load_checkpoint(options.checkpoint), pictures, rubric, options.abstain)))
+
+
+def read(folder: Path, rubric: Rubric) -> PictureSet:
+    """Stills with a table, or shards; only pictures that have a label."""
+    if (folder / "labels.csv").is_file():
+        return read_stills(folder, rubric.names)
+    whole = join([read_shard(path, rubric.names) for path in list_shards(folder)])
+    return whole.take(np.flatnonzero(whole.labels >= 0))
+
+
+def measure(checkpoint: Checkpoint, pictures: PictureSet, rubric: Rubric, abstain: float) -> dict[str, Any]:
+    """All figures of one set."""
+    phrases = [label.phrase for label in rubric.labels]
+    odds = ask(checkpoint, pictures.images_rgb, rubric.question, phrases)
+    kept = odds.max(axis=1) >= abstain
+    guess = odds.argmax(axis=1)
+    above = score(pictures.labels[kept], guess[kept], len(phrases))
+    return {
+        "model_id": checkpoint.card.model_id,
+        **figures(odds, pictures.labels, pictures.persons, rubric.names),
+        "kept": round(float(kept.mean()), 4),
+        "kept_macro_f1": round(above.macro_f1, 4),
+        "by_group": by_group(pictures, guess, len(phrases)),
+    }
+
+
+def by_group(pictures: PictureSet, guess: np.ndarray[Any, np.dtype[np.int64]], labels: int) -> dict[str, Any]:
+    """Macro-F1 and count of each value of each group that has few values: skin tone, glasses, the set of a still."""
+    found: dict[str, Any] = {}
+    for name in pictures.groups[0] if pictures.groups else ():
+        values = [str(group.get(name)) for group in pictures.groups]
+        if name == "label" or not 1 < len(set(values)) <= 12:
+            continue
+        column = np.array(values)
+        found[name] = {}
+        for value in sorted(set(values)):
+            rows = column == value
+            part = score(pictures.labels[rows], guess[rows], labels)
+            found[name][value] = {"macro_f1": round(part.macro_f1, 4), "pictures": int(rows.sum())}
+    return found
+
+
+if __name__ == "__main__":
+    main()
