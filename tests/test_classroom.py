@@ -2,18 +2,24 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import pytest
 
+from monitor.errors import StoreError
+from monitor.store.reader import StoreReader
 from tests.galleries import person_picture
 
 
-def classroom(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def classroom(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "classroom", *map(str, arguments)]
     return subprocess.run(
         command, capture_output=True, text=True, encoding="utf-8", env={**os.environ, **environment}, check=False
@@ -80,27 +86,75 @@ def test_what_a_person_can_mend_is_told_without_a_traceback(
     assert "Traceback" not in done.stderr
 
 
-def test_live_watches_the_demo_and_ctrl_c_ends_it(tmp_path: Path) -> None:
-    import signal
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
-    from monitor.store.reader import StoreReader
 
-    store = tmp_path / "live.db"
-    command = [sys.executable, "-m", "classroom", "live", "--source", "demo", "--store", str(store), "--no-dashboard"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    moments = 0
-    while moments < 3 and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.2)
-        if store.exists():
-            try:
-                with StoreReader(store) as reader:
-                    lectures = reader.lectures()
-                    moments = lectures[0].moments if lectures else 0
-            except Exception:  # the store is being made right now
-                continue
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
+            return bool(page.status == 200)
+    except OSError:
+        return False
+
+
+def moments_in(store: Path) -> int:
+    """Moments of the newest lecture; 0 while the store is being made."""
+    if not store.exists():
+        return 0
+    try:
+        with StoreReader(store) as reader:
+            return reader.lectures()[0].moments if reader.lectures() else 0
+    except StoreError:
+        return 0
+
+
+def wait_until(reached: Callable[[], bool], process: subprocess.Popen[str], patience_s: float = 60) -> bool:
+    deadline = time.monotonic() + patience_s
+    while not reached() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.1)
+    return reached()
+
+
+def test_live_shows_the_demo_and_one_ctrl_c_ends_both(tmp_path: Path) -> None:
+    store, port = tmp_path / "live.db", free_port()
+    arguments = ["live", "--source", "demo", "--store", str(store), "--port", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "classroom", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    watching = wait_until(lambda: moments_in(store) >= 3, process)
+    shown = wait_until(lambda: answers(port), process)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=20)
-    assert moments >= 3, errors
+    output, errors = process.communicate(timeout=30)
+    assert watching, errors
+    assert shown, errors
     assert process.returncode == 0, errors
+    assert f"http://127.0.0.1:{port}" in output
     assert "Stopped" in output
+    assert not answers(port), "the dashboard outlived the monitor"
+
+
+def test_the_dashboard_leaves_with_a_killed_monitor(tmp_path: Path) -> None:
+    store, port = tmp_path / "live.db", free_port()
+    arguments = ["live", "--source", "demo", "--store", str(store), "--port", str(port)]
+    process = subprocess.Popen([sys.executable, "-m", "classroom", *arguments], stdout=subprocess.PIPE, text=True)
+    assert wait_until(lambda: answers(port), process)
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 10
+    while answers(port) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not answers(port)
+
+
+def test_a_taken_port_names_a_free_one(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = classroom("live", "--source", "demo", "--store", tmp_path / "live.db", "--port", port)
+    assert done.returncode == 5
+    assert str(port) in done.stderr
+    assert "--port" in done.stderr
