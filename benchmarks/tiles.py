@@ -4,9 +4,8 @@
 
 Measures the real gallery recording (where it is on this machine), galleries composed at random (1 to 49 tiles, three
 sizes, gaps, backgrounds, fonts, compression), strips beside a shared screen, and pictures that are no gallery. Prints a
-line per error, then one JSON object. Times are milliseconds of this thread's processor; `prior` is with the tiles of the
-frame before. `hard` counts composed pictures that no program makes on purpose (crf 37, gaps of one pixel, tiles whose
-rooms have the background's colour) as well.
+line per error, then one JSON object. Times are milliseconds of this thread's processor; `prior` is with the tiles of
+the frame before. `hard` is 360 lines at crf 37 with few tiles and gaps down to one pixel: what is left to do.
 """
 
 from __future__ import annotations
