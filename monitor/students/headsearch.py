@@ -16,7 +16,7 @@ LOOK_AGAIN_S = 3.0
 """A picture that seems still is looked at again after so long."""
 KEEP_S = 4.0
 """A head that is not found any more is believed to be where it was for so long: turned far away, or bent down."""
-CHANGED_LEVELS = 5.0
+CHANGED_LEVELS = 9.0
 """Grey levels by which some spot of a thumbnail must change for the picture to be looked at."""
 _CLOSE_LOOK_PX = 2 * TILE_SIDE_PX
 _CLOSE_LOOK_EVERY_S = 5.0

@@ -7,7 +7,7 @@ import unicodedata
 
 _ROLE = r"(?:co-?)?host|you|me|guest|organi[sz]er|presenter|attendee|external|unverified|sie|ich|gast|vous|moi|invité"
 _ROLES_AT_THE_END = re.compile(rf"\s*\(\s*(?:{_ROLE})(?:\s*[,，]\s*(?:{_ROLE}))*\s*\)?\s*$", re.IGNORECASE)
-_BRACKETS_AT_THE_END = re.compile(r"\s*[(\[（]([^()\[\]（）]*)[)\]）]?\s*$")
+_BRACKETS_AT_THE_END = re.compile(r"\s*[(\[（]([^()\[\]（）]*)[)\]）]*\s*$")
 _PRONOUNS = [
     "she", "her", "hers", "he", "him", "his", "they", "them", "theirs", "ze", "zir", "xe", "xem", "it", "its", "any",
     "sie", "ihr", "er", "ihm", "elle", "elles", "il", "lui", "iel", "ella", "él", "ellos", "ellas", "el",
@@ -26,7 +26,8 @@ def clean_name(text: str) -> str | None:
     """The name as its owner wrote it: without icons read as letters and without roles; None where no name is left."""
     name = _ROLES_AT_THE_END.sub("", unicodedata.normalize("NFC", text))
     name = re.sub(r"^[^\w(]+|[^\w.)]+$", "", name.replace("_", " "))
-    name = re.sub(r"^[a-zψ]\s+(?=\w)", "", " ".join(name.split()))  # a muted microphone, read as a letter
+    # A muted microphone is read as a small letter or as a character of another script.
+    name = re.sub(r"^(?:[a-zψ]\s+(?=\w)|[\u2e80-\uffef]\s*(?=[A-Za-zÀ-ɏ]))", "", " ".join(name.split()))
     return name if sum(c.isalpha() for c in name) >= 2 else None
 
 

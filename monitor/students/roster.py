@@ -15,8 +15,8 @@ from monitor.students.naming import edit_distance, name_key, skeleton
 
 SURE_SCORE = 0.9
 """One reading this good names a student; worse ones must agree."""
-ENOUGH_WEIGHT = 1.8
-"""Two good readings that agree: the name is not read again while its label stays."""
+_ENOUGH_WEIGHT, _PLENTY_WEIGHT = 1.8, 4.5
+"""Votes after which a name is not read again while its label stays: two good readings; five where all are doubtful."""
 _CERTAIN_SCORE = 0.97
 """A reading this good with another letter is another name, not a misreading."""
 
@@ -56,6 +56,15 @@ class Student:
         """The name for people."""
         key = self.key
         return None if key is None else str(self.votes[key][1])
+
+    @property
+    def certain(self) -> bool:
+        """Whether the name needs no more readings."""
+        key = self.key
+        if key is None or not self.confirmed:
+            return False
+        weight, _, score = self.votes[key]
+        return bool(weight >= (_ENOUGH_WEIGHT if score >= _CERTAIN_SCORE else _PLENTY_WEIGHT))
 
     def vote(self, reading: NameReading) -> None:
         """Count one reading. The text with most spaces is kept (they are the first to be lost), then the surest."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from monitor.students.appearance import Look, label_agreement, likeness, picture_change
 from monitor.students.names import NameReading
-from monitor.students.roster import ENOUGH_WEIGHT, SURE_SCORE, Roster, Student
+from monitor.students.roster import SURE_SCORE, Roster, Student
 
 ReadTiles = Callable[[Sequence[int]], Sequence[NameReading | None]]
 """Indices of tiles -> their readings, in that order."""
@@ -298,9 +298,8 @@ def _can_wait(pts_s: float, student: Student | None, look: Look) -> bool:
 
 def _is_due(pts_s: float, student: Student) -> bool:
     """Whether a name should be read: until it is certain at growing intervals, then now and then to be sure."""
-    key = student.key
-    certain = key is not None and student.confirmed and student.votes[key][0] >= ENOUGH_WEIGHT
-    return pts_s >= student.read_at_s + (_LONGEST_PAUSE_S if certain and not student.restless else 0.0)
+    pause_s = _LONGEST_PAUSE_S if student.certain and not student.restless else 0.0
+    return pts_s >= student.read_at_s + pause_s
 
 
 def _evidence(look: Look, student: Student) -> float | None:

@@ -49,6 +49,8 @@ def test_reads_nothing_where_nothing_is_written(reader: NameReader) -> None:
         ("Megan K (she/her)", "Megan K (she/her)"),
         ("Karya D.", "Karya D."),
         ("*| Tom O'Neil", "Tom O'Neil"),
+        ("y Tom O'Neil", "Tom O'Neil"),
+        ("分Karim Benali", "Karim Benali"),
         ("李雷", "李雷"),
         ("X", None),
         ("%/", None),
@@ -63,7 +65,7 @@ def test_labels_are_cleaned(label: str, name: str | None) -> None:
     "same",
     [
         ("Zoë Martin", "ZOE MARTIN", "zoemartin"),
-        ("Megan K (she/her)", "Megan K", "megan k (shelher)", "Megan K (SHE / HER"),
+        ("Megan K (she/her)", "Megan K", "megan k (shelher)", "Megan K (SHE / HER", "Megan K (she/her))"),
         ("Łukasz Król", "Lukasz Krol"),
         ("Åsa Öberg", "asa oberg"),
     ],
