@@ -6,6 +6,7 @@ It cuts the picture along lines of background; whether there are tiles is decide
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.students.evidence import Evidence, Ints, side_support
 from monitor.students.layouts import Region
@@ -16,6 +17,10 @@ LEAST_SHARE = 0.06
 CUTS_PER_SIDE = 3
 EMPTY_LINE = 0.01
 """Part of a line of pixels that may differ from the background where the picture is cut."""
+FAINT = 0.06
+"""Mean mass, 0 to 1, of a line of pixels that lies on a shared screen: a dark slide on a dark ground is faint."""
+PLAIN_SCREEN, DIM_SCREEN = (0.6, 0.2), (0.4, 0.15)
+"""Support of the shared screen's four sides, the mean and the least."""
 LEAST_SCREEN = 0.2
 """Part of the picture that a shared screen takes at least."""
 
@@ -39,13 +44,14 @@ def strip_regions(evidence: Evidence) -> list[tuple[Region, Region]]:
     return chosen
 
 
-def shows_screen(evidence: Evidence, region: Region) -> bool:
-    """Whether a region is filled by one rectangle with clear sides: a shared screen."""
+def shows_screen(evidence: Evidence, region: Region, *, plainly: bool) -> bool:
+    """Whether a region is filled by one rectangle with visible sides, or plainly visible ones: a shared screen."""
     box = _content(evidence, region)
     if box is None or (box[2] - box[0]) * (box[3] - box[1]) < LEAST_SCREEN * evidence.width * evidence.height:
         return False
     support = side_support(evidence, box[None], np.array([4]))[0]
-    return bool(float(support.mean()) > 0.6 and float(support.min()) > 0.2)
+    mean, least = PLAIN_SCREEN if plainly else DIM_SCREEN
+    return bool(float(support.mean()) > mean and float(support.min()) > least)
 
 
 def _side(region: Region, evidence: Evidence) -> int:
@@ -55,14 +61,13 @@ def _side(region: Region, evidence: Evidence) -> int:
     return 2 if region.y1 == 0 else 3
 
 
-def _lines(evidence: Evidence, region: Region, axis: int) -> Ints:
-    """Clear pixels of each column (axis 0) or row (axis 1) of a region."""
-    sums = evidence.clear_sums.astype(np.int64)
+def _lines(sums: NDArray[np.int32], region: Region, axis: int) -> Ints:
+    """Sum over each column (axis 0) or row (axis 1) of a region, from an integral."""
     if axis == 0:
-        along = sums[region.y2, region.x1 : region.x2 + 1] - sums[region.y1, region.x1 : region.x2 + 1]
+        first, last = sums[region.y1, region.x1 : region.x2 + 1], sums[region.y2, region.x1 : region.x2 + 1]
     else:
-        along = sums[region.y1 : region.y2 + 1, region.x2] - sums[region.y1 : region.y2 + 1, region.x1]
-    lines: Ints = np.diff(along)
+        first, last = sums[region.y1 : region.y2 + 1, region.x1], sums[region.y1 : region.y2 + 1, region.x2]
+    lines: Ints = np.diff(last.astype(np.int64) - first)
     return lines
 
 
@@ -70,7 +75,7 @@ def _cuts(evidence: Evidence, axis: int) -> list[int]:
     """Middles of the runs of empty lines across the whole picture, but for those at its edges."""
     whole = Region(0, 0, evidence.width, evidence.height)
     across = evidence.height if axis == 0 else evidence.width
-    empty = _lines(evidence, whole, axis) <= EMPTY_LINE * across
+    empty = _lines(evidence.clear_sums, whole, axis) <= EMPTY_LINE * across
     steps = np.flatnonzero(np.diff(np.concatenate([[False], empty, [False]]).astype(np.int8)))
     runs = steps.reshape(-1, 2)
     return [int(a + b) // 2 for a, b in runs if a > 0 and b < len(empty)]
@@ -82,7 +87,7 @@ def _content(evidence: Evidence, region: Region) -> Ints | None:
     for axis, (first, across) in enumerate(
         ((region.x1, region.y2 - region.y1), (region.y1, region.x2 - region.x1)),
     ):
-        filled = np.flatnonzero(_lines(evidence, region, axis) > 0.05 * across)
+        filled = np.flatnonzero(_lines(evidence.mass_sums, region, axis) > FAINT * 255 * across)
         if len(filled) == 0:
             return None
         sides.append((first + int(filled[0]), first + int(filled[-1]) + 1))
