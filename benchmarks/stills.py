@@ -69,7 +69,7 @@ def by_group(pictures: PictureSet, guess: np.ndarray[Any, np.dtype[np.int64]], l
     found: dict[str, Any] = {}
     for name in pictures.groups[0] if pictures.groups else ():
         values = [str(group.get(name)) for group in pictures.groups]
-        if name == "label" or not 1 < len(set(values)) <= 12:
+        if name in ("file", "person", "label", "licence") or not 1 < len(set(values)) <= 12:
             continue
         column = np.array(values)
         found[name] = {}

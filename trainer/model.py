@@ -114,6 +114,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     text = json.dumps(asdict(checkpoint.card), indent=2, ensure_ascii=False, sort_keys=False)
     (staging / CARD_FILE).write_text(text + "\n", encoding="utf-8")
     for path in sorted(staging.iterdir()):
+        path.chmod(0o644)  # safetensors writes for its owner alone
         path.replace(folder / path.name)
     staging.rmdir()
 
