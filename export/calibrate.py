@@ -27,8 +27,12 @@ class Calibration:
     abstain_threshold: float
 
 
-def calibrate(scores: NDArray[Any], truth: Truth, coverage: float = COVERAGE) -> Calibration:
-    """Fit on label log-probabilities (N, labels) and true label indices (N,).
+def fit_temperature(scores: NDArray[Any], truth: Truth) -> float:
+    """The temperature with the least mean negative log-likelihood, between 0.05 and 20.
+
+    Args:
+        scores: (N, labels) label log-probabilities.
+        truth: (N,) indices of the true labels.
 
     Raises:
         BadInputError: an empty calibration set, or one with a single label in it.
@@ -38,12 +42,6 @@ def calibrate(scores: NDArray[Any], truth: Truth, coverage: float = COVERAGE) ->
             f"calibration needs crops of two labels or more, found {len(truth)} crops of {len(np.unique(truth))}. "
             "Render more held-out crops."
         )
-    temperature = fit_temperature(scores, truth)
-    return Calibration(temperature, choose_threshold(softmax(scores, temperature), coverage))
-
-
-def fit_temperature(scores: NDArray[Any], truth: Truth) -> float:
-    """The temperature with the least mean negative log-likelihood, between 0.05 and 20."""
     low, high = np.log(0.05), np.log(20.0)
     for _ in range(6):  # each pass narrows the span tenfold
         candidates = np.linspace(low, high, 21)

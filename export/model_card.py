@@ -10,6 +10,7 @@ from typing import Any
 
 from monitor.rubric import load_rubric, shipped_rubrics
 
+_PLAIN = {"True": "yes", "False": "no"}
 _LIMITS = """\
 - It says where a student's head and eyes seem to point, one picture at a time. It knows nothing of attention, effort,
   understanding or mood; a student who looks away may be thinking.
@@ -90,7 +91,7 @@ def _recipes(recipes: Mapping[str, Any]) -> str:
 
 def _groups(groups: Mapping[str, Any]) -> str:
     rows = [
-        (key.replace("_", " "), value, entry["pictures"], entry["accuracy"])
+        (key.replace("_", " "), _PLAIN.get(value, value.replace("_", " ")), entry["pictures"], entry["accuracy"])
         for key, table in groups.items()
         for value, entry in table.items()
     ]
@@ -127,6 +128,8 @@ def _bullets(data: Mapping[str, Any], depth: int) -> list[str]:
     lines = []
     for key, value in data.items():
         name = f"{'  ' * depth}- {str(key).replace('_', ' ')}"
+        if value in ({}, [], "", None):
+            continue
         if isinstance(value, Mapping):
             lines += [f"{name}:", *_bullets(value, depth + 1)]
         else:

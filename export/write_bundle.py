@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export import parity
-from export.calibrate import COVERAGE, Calibration, calibrate, describe
+from export.calibrate import COVERAGE, Calibration, choose_threshold, describe, fit_temperature
 from export.checkpoint import Asked, Checkpoint, open_checkpoint
 from export.figures import softmax, summarize
 from export.heldout import Heldout, read_heldout, read_recipe
@@ -142,15 +142,18 @@ def _calibrate_and_report(
     telling = ~crops.in_first_half & crops.clear
     if not telling.any():
         raise BadInputError("all held-out crops show the same few people: render more people to report figures on")
-    calibration = calibrate(scores[fitting], crops.truth[fitting])
-    probabilities = softmax(scores, calibration.temperature)
+    temperature = fit_temperature(scores[fitting], crops.truth[fitting])
+    probabilities = softmax(scores, temperature)
+    calibration = Calibration(temperature, choose_threshold(probabilities[crops.clear]))
     report = crops.part(telling)
     figures = summarize(report.truth, probabilities[telling], asked.labels, report.groups)
     return calibration, {
         "calibration": {
-            "chosen_on": f"{int(fitting.sum())} clear held-out crops of people who are not in the report",
-            "rule": f"temperature: least negative log-likelihood; threshold: highest with coverage >= {COVERAGE}",
-            **describe(probabilities[fitting], crops.truth[fitting], calibration.abstain_threshold),
+            "temperature": f"least negative log-likelihood on {int(fitting.sum())} clear held-out crops of people who "
+            "are not in the report",
+            "threshold": f"highest that answers {COVERAGE:.0%} of all {int(crops.clear.sum())} clear held-out crops; "
+            "their truth is not looked at",
+            **describe(probabilities[crops.clear], crops.truth[crops.clear], calibration.abstain_threshold),
         },
         "heldout": {
             **figures,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.calibrate import calibrate, choose_threshold, describe, fit_temperature
+from export.calibrate import choose_threshold, describe, fit_temperature
 from export.figures import calibration_error, f1_per_label, softmax
 from monitor.errors import BadInputError
 
@@ -25,9 +25,8 @@ def test_temperature_that_made_the_truth_is_found_again(temperature: float) -> N
 
 def test_calibrated_probabilities_mean_what_they_say() -> None:
     scores, truth = draw(20_000, 3.0)
-    fitted = calibrate(scores, truth)
     assert calibration_error(truth, softmax(scores)) > 0.1
-    assert calibration_error(truth, softmax(scores, fitted.temperature)) < 0.02
+    assert calibration_error(truth, softmax(scores, fit_temperature(scores, truth))) < 0.02
 
 
 @pytest.mark.parametrize("coverage", [0.9, 0.8, 1.0])
@@ -49,7 +48,7 @@ def test_answers_above_the_threshold_are_right_more_often() -> None:
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_calibration_set_that_is_empty_or_of_one_label_is_refused(count: int) -> None:
     with pytest.raises(BadInputError, match="Render more"):
-        calibrate(np.zeros((count, 3)), np.zeros(count, dtype=np.int64))
+        fit_temperature(np.zeros((count, 3)), np.zeros(count, dtype=np.int64))
 
 
 def test_f1_counts_misses_and_false_alarms() -> None:
