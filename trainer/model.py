@@ -17,6 +17,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import Idefics3Config, Idefics3ForConditionalGeneration
+from transformers.utils import logging as transformers_logging
 
 from monitor.errors import BundleError
 from monitor.rubric import Rubric
@@ -109,6 +110,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write the four files; each is complete before it takes its name, so that a reader never meets half a file."""
     folder.mkdir(parents=True, exist_ok=True)
     staging = folder / ".writing"
+    transformers_logging.disable_progress_bar()  # one file in a blink: its bar would only tear ours
     checkpoint.model.save_pretrained(staging)
     for_transformers(checkpoint.tokenizer).save_pretrained(staging)
     text = json.dumps(asdict(checkpoint.card), indent=2, ensure_ascii=False, sort_keys=False)
@@ -130,6 +132,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             raise BundleError(
                 f"{folder}: not a checkpoint, {name} is missing. Give a folder that `classroom train sft` wrote."
             )
+    transformers_logging.disable_progress_bar()
     card = Card(**json.loads((folder / CARD_FILE).read_text(encoding="utf-8")))
     model = Idefics3ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     model.eval()
