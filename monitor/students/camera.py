@@ -63,12 +63,15 @@ def _unlike_ground(body_bgr: Image) -> NDArray[np.float32]:
 
 
 def _label_top(drawn: NDArray[np.float32]) -> int:
-    """The row where the name label begins, seen at the left, where labels start and nothing is at the right."""
+    """The row where the name label begins, seen at the left, where labels start; else the height."""
     height, width = drawn.shape
     upper, quarter = round(LABEL_FREE * height), max(2, width // 4)
     leaning = drawn[upper:, :quarter].mean(axis=1) - drawn[upper:, -quarter:].mean(axis=1)
-    begun = np.flatnonzero(leaning > 0.05)
-    return upper + int(begun[0]) if len(begun) else height
+    at_edge = drawn[upper:, : quarter // 2].mean(axis=1)
+    begun = np.flatnonzero((leaning > 0.05) | (at_edge > 0.08))
+    blur = max(1, height // 24)
+    top: int = upper + max(0, int(begun[0]) - blur) if len(begun) else height
+    return top
 
 
 def _stands_in_the_middle(drawn: NDArray[np.float32], middle_px: float) -> bool:
@@ -81,7 +84,7 @@ def _stands_in_the_middle(drawn: NDArray[np.float32], middle_px: float) -> bool:
         return False
     rows = drawn.mean(axis=1)
     lines = np.flatnonzero(rows > 0.01)
-    if lines[0] > middle_px - 0.16 * height and lines[-1] < middle_px + 0.22 * height:
+    if max(middle_px - lines[0], lines[-1] - middle_px) < 0.2 * middle_px + 3:
         return True  # a line of text
     reach = min(height - 1 - middle_px, middle_px)
     steps = np.arange(0.5, reach, 1.0)
