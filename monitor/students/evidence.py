@@ -125,7 +125,8 @@ def _side_strips(boxes: Ints, gaps: Ints) -> Ints:
     """Thin boxes along the sides, (2, n, 4 sides, 4): inside past the blurred edge, and outside as the gap allows."""
     reach = np.clip(gaps - 1, 1, 3)
     widths = boxes[:, 2] - boxes[:, 0]
-    corner, depth = np.maximum(1, widths // 16), np.clip(widths // 48, 3, 8)
+    corner = np.maximum(1, np.minimum(widths // 16, (boxes[:, 3] - boxes[:, 1]) // 8))
+    depth = np.clip(widths // 48, 3, 8)
     strips = np.empty((2, len(boxes), 4, 4), np.int64)
     for side in range(4):
         axis, along = side % 2, 1 - side % 2

@@ -1,4 +1,4 @@
-"""Where in a picture tiles may stand when they do not have all of it: a strip beside a shared screen.
+"""Where in a picture tiles may stand when they do not have all of it: beside a shared screen, a chat panel or a bar.
 
 It cuts the picture along lines of background; whether there are tiles is decided in grids.py.
 """
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from monitor.students.evidence import Evidence, Ints, side_support
 from monitor.students.layouts import Region
 
-MOST_SHARE = 0.55
-"""The widest strip, as a part of the picture."""
-LEAST_SHARE = 0.06
+STRIP_SHARE = 0.55
+"""The widest strip beside a shared screen, as a part of the picture; a wider part has a panel or a bar beside it."""
+MOST_SHARE, LEAST_SHARE = 0.97, 0.06
 CUTS_PER_SIDE = 3
 EMPTY_LINE = 0.01
 """Part of a line of pixels that may differ from the background where the picture is cut."""
@@ -21,12 +21,12 @@ FAINT = 0.06
 """Mean mass, 0 to 1, of a line of pixels that lies on a shared screen: a dark slide on a dark ground is faint."""
 PLAIN_SCREEN, DIM_SCREEN = (0.6, 0.2), (0.4, 0.15)
 """Support of the shared screen's four sides, the mean and the least."""
-LEAST_SCREEN = 0.2
-"""Part of the picture that a shared screen takes at least."""
+LEAST_FILLED = 0.45
+"""Part of the region beside the tiles that the screen or panel takes at least."""
 
 
 def strip_regions(evidence: Evidence) -> list[tuple[Region, Region]]:
-    """(strip, the rest of the picture) for each side and each line that parts them; the narrowest strips first."""
+    """(strip, the rest of the picture) for each side and each line that parts them; the narrowest first."""
     width, height = evidence.width, evidence.height
     regions = []
     for x in _cuts(evidence, axis=0):
@@ -40,14 +40,15 @@ def strip_regions(evidence: Evidence) -> list[tuple[Region, Region]]:
     chosen: list[tuple[Region, Region]] = []
     for side in range(4):
         of_side = [pair for pair in fitting if _side(pair[0], evidence) == side]
-        chosen += sorted(of_side, key=lambda pair: pair[0].area)[:CUTS_PER_SIDE]
+        ordered = sorted(of_side, key=lambda pair: pair[0].area)
+        chosen += ordered[:CUTS_PER_SIDE] + ordered[CUTS_PER_SIDE:][-1:]
     return chosen
 
 
 def shows_screen(evidence: Evidence, region: Region, *, plainly: bool) -> bool:
     """Whether a region is filled by one rectangle with visible sides, or plainly visible ones: a shared screen."""
     box = _content(evidence, region)
-    if box is None or (box[2] - box[0]) * (box[3] - box[1]) < LEAST_SCREEN * evidence.width * evidence.height:
+    if box is None or (box[2] - box[0]) * (box[3] - box[1]) < LEAST_FILLED * region.area:
         return False
     support = side_support(evidence, box[None], np.array([4]))[0]
     mean, least = PLAIN_SCREEN if plainly else DIM_SCREEN

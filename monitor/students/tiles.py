@@ -16,7 +16,7 @@ from monitor.schema import Box, Detection, Image
 from monitor.students.evidence import Evidence, Floats, Ints, gather_evidence, side_cover, side_support
 from monitor.students.grids import fit_region
 from monitor.students.layouts import Fit, Region
-from monitor.students.strips import shows_screen, strip_regions
+from monitor.students.strips import STRIP_SHARE, shows_screen, strip_regions
 
 LEAST_SUPPORT = 0.45
 """Mean support of the tiles' sides below which a layout is not believed."""
@@ -107,6 +107,8 @@ def _best_strip(evidences: list[Evidence]) -> Fit | None:
             fit = fit_region(evidence, strip)
             if fit is None or (len(fit.support) == 1 and not shows_screen(evidence, rest, plainly=True)):
                 continue
+            if strip.area > STRIP_SHARE * evidence.width * evidence.height and len(fit.support) <= len(LEAST_COVER):
+                continue  # rather the shared screen itself
             if _is_believed(evidence, fit, in_strip=True) and (best is None or fit.score > best.score):
                 best = fit
     return best

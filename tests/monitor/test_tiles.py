@@ -78,6 +78,23 @@ def test_a_strip_beside_a_shared_screen(side: str, count: int) -> None:
     assert missed_and_phantom(boxes, find_tiles(through_h264(image))) == (0, 0)
 
 
+@pytest.mark.parametrize("side", ["right", "bottom", "top"])
+@pytest.mark.parametrize("count", [7, 16, 25])
+def test_a_chat_panel_or_a_bar_beside_the_gallery_is_no_tile(side: str, count: int) -> None:
+    size = (960, 720) if side == "right" else (1280, 660)
+    gallery, boxes = compose(size, bright_participants(count))
+    image = np.full((720, 1280, 3), 250 if side == "right" else 34, np.uint8)
+    down = 60 if side == "top" else 0
+    image[down : down + size[1], : size[0]] = gallery
+    for line in range(5):
+        y, x = (80 + 60 * line, 1000) if side == "right" else ((40 if side == "top" else 700), 300 + 140 * line)
+        cv2.putText(
+            image, "hello all" if side == "right" else "Mute", (x, y), (128, 128, 128), cv2.FontFace("sans"), 18
+        )
+    moved = [Box(box.x1, box.y1 + down, box.x2, box.y2 + down) for box in boxes]
+    assert missed_and_phantom(moved, find_tiles(through_h264(image))) == (0, 0)
+
+
 def test_pillars_in_the_background_colour_do_not_make_tiles_narrow() -> None:
     style = GalleryStyle(background_bgr=(0, 0, 0), pillar_bgr=(0, 0, 0))
     people = bright_participants(12)
