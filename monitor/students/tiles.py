@@ -35,7 +35,7 @@ LEAST_ROW = 0.35
 """Mean support of the left and right sides of a row of tiles found before: less, and the row may have moved."""
 MOST_STRAY_KEPT = 0.2
 """Stray content between the tiles of the picture before, in tile areas, above which the layout is searched anew."""
-THINNED_GAP_PX = 6
+THINNED_GAP_PX = 4
 """Gap between tiles from which on half the resolution is enough to see that they still hold."""
 EDGE_LEVELS = 10
 EDGE_SHARE = 0.7
