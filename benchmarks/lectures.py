@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 import av
+import numpy as np
 
 from monitor.schema import Image
 from tests.galleries import name_of
@@ -60,5 +61,6 @@ def _demo_people() -> list[list[tuple[float, Image]]]:
                 x, y, width, height = tile["bbox"]
                 cut = round(height * NAME_LABEL_SHARE)
                 aside = round(cut * width / height / 2)
-                pictures.append((frame.time, image[y : y + height - cut, x + aside : x + width - aside].copy()))
+                kept = image[y : y + height - cut, x + aside : x + width - aside]
+                pictures.append((frame.time, np.array(kept, np.uint8)))
     return people

@@ -3,10 +3,10 @@
 import re
 import shlex
 
-from docs.make_tree import ROOT, with_tree
 from typer.testing import CliRunner
 
 from classroom import app
+from docs.make_tree import ROOT, with_tree
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
