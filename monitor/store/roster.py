@@ -75,7 +75,7 @@ class Roster:
     def _known(self, pseudonym: str) -> int | None:
         """A student of earlier lectures whose name the monitor was told when this one began.
 
-        Of those who share a name only the first is told (see `Store.known_names`): another's pseudonym means nobody yet.
+        Of those who share a name only the first is told (see `Store.known_names`): another's id means nobody yet.
         """
         row = self._connection.execute(
             "SELECT student_no FROM students JOIN names USING (student_no) WHERE student_id = ? "
