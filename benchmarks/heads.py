@@ -88,19 +88,20 @@ def measure_real(finder: Finder, recording: Path, every_s: int, side_px: int | N
 
 def measure_renders(finder: Finder, renders: Path, crops: Path | None, side_px: int | None) -> dict[str, Any]:
     """Recall by how the head stands and false heads, on 1500 composed tiles of people never trained on."""
-    from trainer.head_materials import Materials, draw_bank, read_crops, read_cutouts
+    from trainer.head_materials import Materials, draw_rooms, read_crops, read_cutouts
     from trainer.head_pictures import compose
+    from trainer.head_threshold import match
 
     images, faces = read_crops([crops] if crops else [], 1500)
-    materials = Materials(read_cutouts([renders]), images, faces, draw_bank(71, 400))
+    materials = Materials(read_cutouts([renders]), images, faces, draw_rooms(71, 400))
     rng = np.random.default_rng(72)
     pictures = [compose(rng, materials, is_tile=True) for _ in range(1500)]
     hits: dict[str, list[bool]] = defaultdict(list)
     false = 0
     for picture, found in zip(pictures, finder.find([one.image_bgr for one in pictures], side_px), strict=True):
         rows = picture.boxes
-        there = [Box(*(max(0, round(float(v))) for v in row[:4])) for row in rows if row[4] >= 0]
-        false += sum(not any(_holds(face, one.box) for face in there) for one in found)
+        boxes = np.array([[*one.box.as_tuple(), one.score] for one in found], np.float32).reshape(-1, 5)
+        false += len(match(boxes, rows)[1])
         for row, yaw, pitch in zip(rows, picture.yaw_deg, picture.pitch_deg, strict=True):
             if row[4] == 1:
                 face = Box(*(max(0, round(float(v))) for v in row[:4]))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from monitor.errors import BadInputError
 from trainer.clutter import Picture, draw_clutter
 from trainer.corpora.synthetic import list_shards
+from trainer.synthetic.room import draw_background
 
 
 @dataclass(slots=True)
@@ -73,6 +74,13 @@ def draw_bank(seed: int, count: int) -> list[Picture]:
     """Clutter to cut backgrounds from, larger than a picture: drawing it each time would cost more than training."""
     rng = np.random.default_rng(seed)
     return [draw_clutter(rng, (240, 160)) for _ in range(count)]
+
+
+def draw_rooms(seed: int, count: int) -> list[Picture]:
+    """The renderer's own rooms, as large as clutter: what stands behind students whom nobody placed among traps."""
+    rng = np.random.default_rng(seed)
+    rooms = [draw_background(rng, (240, 160)) * np.float32(rng.uniform(0.4, 1.1)) for _ in range(count)]
+    return [np.rint(np.clip(room[..., ::-1], 0, 1) * 255).astype(np.uint8) for room in rooms]
 
 
 def _read(folders: Sequence[Path], limit: int | None = None) -> tuple[NDArray[np.uint8], list[dict[str, object]]]:

@@ -22,8 +22,12 @@ SIZE_PX = (128, 80)
 WANTED, EITHER, UNSEEN = 0.5, 0.2, 0.0
 """Shares of a face that must be inside the picture for it to be wanted, or for either answer to do."""
 
+_LEAST_CONTRAST = 7.0
+"""Grey levels (standard deviation over 6 x 8 patches) of a face that is to be found."""
+
 Boxes = NDArray[np.float32]
-"""(K, 5): x1, y1, x2, y2 in px and 1 where the head is wanted, 0 where either answer will do."""
+"""(K, 5): x1, y1, x2, y2 in px and 1 where the head is to be found, 0 where either answer will do, -1 where it is
+hidden or outside, so that nothing is to be found."""
 
 
 @dataclass(slots=True)
@@ -60,7 +64,18 @@ def compose(rng: np.random.Generator, materials: Materials, *, is_tile: bool = F
     if columns * rows > 1 and rng.random() < 0.4:
         _gutters(rng, whole.image_bgr, edges_x, edges_y)
     whole.image_bgr = spoil(rng, whole.image_bgr)
+    _forgive(whole.image_bgr, whole.boxes)
     return whole
+
+
+def _forgive(image: Picture, boxes: Boxes) -> None:
+    """Heads that nobody could see, in the dark or burnt out, need not be found: guessing would be learned."""
+    for row in boxes:
+        if row[4] == 1:
+            x1, y1, x2, y2 = (int(v) for v in row[:4])
+            face = cv2.cvtColor(image[y1 : y2 + 1, x1 : x2 + 1], cv2.COLOR_BGR2GRAY)
+            coarse = cv2.resize(face, (6, 8), interpolation=cv2.INTER_AREA)
+            row[4] = float(coarse.std() >= _LEAST_CONTRAST)
 
 
 _GRIDS = ((1, 1), (2, 1), (2, 2), (3, 2), (5, 3))
@@ -71,8 +86,10 @@ _TILE_SHARES = (0.85, 0.15, 0.0, 0.0, 0.0)
 def _cell(rng: np.random.Generator, materials: Materials, size: tuple[int, int]) -> HeadPicture:
     kind = rng.random()
     nearly_square = size[0] < 1.3 * size[1]
-    if len(materials.crops) and nearly_square and kind < 0.6:
+    if len(materials.crops) and nearly_square and kind < 0.45:
         return _from_crop(rng, materials, size)
+    if kind > 0.84 and nearly_square:
+        return HeadPicture(_background(rng, materials, size), np.zeros((0, 5), np.float32), [], [])
     if kind > 0.93:
         return HeadPicture(draw_initials(rng, size), np.zeros((0, 5), np.float32), [], [])
     return _scene(rng, materials, size)
@@ -134,10 +151,8 @@ def visible(boxes: Sequence[NDArray[np.float32]], size: tuple[int, int]) -> Boxe
         area = max(1e-3, float((box[2] - box[0]) * (box[3] - box[1])))
         cut = np.clip(box, 0, _array([*size, *size]))
         left = float(max(0.0, cut[2] - cut[0]) * max(0.0, cut[3] - cut[1])) / area
-        if left <= EITHER:
-            row[4] = -1  # not there: to be dropped by whoever asks for heads
-        else:
-            row[:4], row[4] = cut, float(left >= WANTED and cut[3] - cut[1] >= 7)
+        row[:4] = cut
+        row[4] = -1.0 if left <= EITHER else float(left >= WANTED and cut[3] - cut[1] >= 7)
     return rows
 
 

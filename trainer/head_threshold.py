@@ -50,19 +50,22 @@ def find_heads(net: HeadNet, pictures: list[HeadPicture], least: float = 0.05) -
 
 
 def match(found: Boxes, truth: Boxes) -> tuple[list[float], list[float]]:
-    """Scores of wanted heads that were found (centre inside, 0.7 to 2.5 times the size) and of false heads."""
+    """Scores of wanted heads that were found (centre inside, 0.7 to 2.5 times the size), and of false heads.
+
+    A false head touches no head at all: one that is too large, or half hidden, is a poor box and not a false head.
+    """
     hits: list[float] = []
     misses: list[float] = []
     taken: set[int] = set()
     for x1, y1, x2, y2, score in found.tolist():
         x, y, size = (x1 + x2) / 2, (y1 + y2) / 2, max(x2 - x1, y2 - y1)
-        near = [k for k, box in enumerate(truth) if box[0] <= x <= box[2] and box[1] <= y <= box[3] and box[4] >= 0]
-        right = [k for k in near if 0.7 <= size / max(truth[k, 2] - truth[k, 0], truth[k, 3] - truth[k, 1]) <= 2.5]
+        near = [k for k, box in enumerate(truth) if box[0] <= x <= box[2] and box[1] <= y <= box[3]]
+        right = [k for k in near if 0.7 <= size / max(truth[k, 2] - truth[k, 0], truth[k, 3] - truth[k, 1], 1) <= 2.5]
         fresh = [k for k in right if k not in taken and truth[k, 4] == 1]
         if fresh:
             taken.add(fresh[0])
             hits.append(score)
-        elif not near:
+        elif not near and all(overlap([x1, y1, x2, y2], box[:4].tolist()) < 0.1 for box in truth):
             misses.append(score)
     return hits, misses
 
