@@ -1,6 +1,6 @@
 """How many heads are found in tiles, how many are made up, and what a tile costs on one core.
 
-    python -m benchmarks.heads [--recording PATH] [--renders FOLDER] [--crops FOLDER] [--every 1]
+    python -m benchmarks.heads [--recording PATH] [--renders FOLDER] [--crops FOLDER] [--network FOLDER]
 
 On the tiles of the real gallery recording, cameras on, against its faces.json (the centre of the box inside the face,
 its larger side 0.7 to 2.5 times the face's), and on tiles composed of held-out rendered students, by how the head
@@ -24,6 +24,7 @@ import numpy as np
 
 from monitor.schema import Box, Detection, Image
 from monitor.students.faces import FaceFinder
+from monitor.students.heads import HeadFinder, HeadNetwork
 
 ROOT = Path(os.environ.get("CLASSROOM_REAL_DATA", Path(__file__).parents[2] / "shared" / "real"))
 RECORDING = ROOT / "gallery" / "gallery_720p_24.mp4"
@@ -145,10 +146,11 @@ def main() -> None:
     parser.add_argument("--recording", type=Path, default=RECORDING)
     parser.add_argument("--renders", type=Path, help="folder of held-out cut-outs")
     parser.add_argument("--crops", type=Path, help="folder of held-out crops")
+    parser.add_argument("--network", type=Path, help="folder of an exported head finder, instead of the default finder")
     parser.add_argument("--every", type=int, default=1, help="seconds between samples")
     parser.add_argument("--side", type=int, help="longer side in pixels at which the network looks")
     options = parser.parse_args()
-    finder = FaceFinder()
+    finder: Finder = HeadFinder(HeadNetwork(options.network)) if options.network else FaceFinder()
     result: dict[str, Any] = {}
     if options.recording.is_file():
         result["real"] = measure_real(finder, options.recording, options.every, options.side)
