@@ -175,7 +175,7 @@ class _Run:
             image_tokens=self.shape.image_tokens,
             rubrics={self.rubric.rubric_id: describe_rubric(self.rubric)},
             data=self._data(),
-            training={"settings": asdict(self.settings), "torch": torch.__version__},
+            training={"settings": _told(self.settings), "torch": torch.__version__},
         )
 
     def _data(self) -> dict[str, Any]:
@@ -210,3 +210,12 @@ def _shape(settings: SftSettings) -> ModelShape:
         except (TypeError, ValueError) as error:
             raise BadInputError(f"[{table}] of the configuration: {error}") from error
     return ModelShape(**settings.model)
+
+
+def _told(settings: SftSettings) -> dict[str, Any]:
+    """The settings as the card tells them: folders by their last name, for a card travels and machines differ."""
+    told = asdict(settings)
+    told.pop("out")
+    told["data"]["folders"] = [Path(place).name for place in settings.data.folders]
+    told["data"]["held_out"] = Path(settings.data.held_out).name
+    return told

@@ -60,6 +60,7 @@ def test_it_learns_to_answer_about_other_people(trained: Path, tmp_path: Path) -
 def test_the_folder_tells_its_story(trained: Path) -> None:
     card = load_checkpoint(trained).card
     assert card.data["shards"] == 4
+    assert str(trained.parent) not in (trained / "classroom.json").read_text(encoding="utf-8")
     assert card.training["progress"] == 1.0
     assert card.metrics["held_out"]["persons"] > 5
     log = [json.loads(line) for line in (trained / "log.jsonl").read_text(encoding="utf-8").splitlines()]
