@@ -32,7 +32,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         _heldout(manifest["figures"]["heldout"]),
         _recipes(manifest["figures"]["heldout_recipe"]),
         "### By group",
-        _groups(manifest["figures"]["heldout"]["groups"]),
+        _groups(manifest["figures"]["heldout"]["groups"], manifest["figures"]["heldout"]["accuracy"]),
         "## Export",
         _export(manifest),
         "## Training",
@@ -89,13 +89,20 @@ def _recipes(recipes: Mapping[str, Any]) -> str:
     return f"Recipe: {told}." if told else ""
 
 
-def _groups(groups: Mapping[str, Any]) -> str:
+def _groups(groups: Mapping[str, Any], mean: float) -> str:
     rows = [
         (key.replace("_", " "), _PLAIN.get(value, value.replace("_", " ")), entry["pictures"], entry["accuracy"])
         for key, table in groups.items()
         for value, entry in table.items()
     ]
-    return _table(("group", "value", "pictures", "accuracy"), rows) if rows else "No group was large enough to report."
+    if not rows:
+        return "No group was large enough to report."
+    key, value, pictures, accuracy = min(rows, key=lambda row: row[3])
+    worst = (
+        f"It serves the groups unequally: worst is {key} “{value}” with {accuracy} on {pictures} pictures, "
+        f"{mean - accuracy:.3f} below the mean of {mean}."
+    )
+    return f"{worst}\n\n{_table(('group', 'value', 'pictures', 'accuracy'), rows)}"
 
 
 def _export(manifest: Mapping[str, Any]) -> str:
