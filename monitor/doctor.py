@@ -24,7 +24,7 @@ from monitor.errors import BusyError, ClassroomError
 
 DEFAULT_PORT = 8501
 _OLDEST_PYTHON = (3, 11)
-_LIBRARIES = {"onnxruntime": "onnxruntime", "av": "av", "cv2": "opencv-python-headless"}
+_LIBRARIES = {"onnxruntime": "onnxruntime", "av": "av", "cv2": "opencv-python"}
 """Modules with native code, which may be installed and still not load; and the packages they come from."""
 _OTHER_PACKAGES = ("numpy", "pyarrow", "rapidocr", "streamlit")
 _OPENCV_PACKAGES = (

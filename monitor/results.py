@@ -134,7 +134,7 @@ def _summary_json(
         "labels": list(rubric.names),
         "rate": settings.rate,
         "layout": settings.layout,
-        "libraries": {name: version(name) for name in ("av", "numpy", "onnxruntime", "opencv-python-headless")},
+        "libraries": {name: version(name) for name in ("av", "numpy", "onnxruntime", "opencv-python")},
         "recordings": [asdict(one) for one in summaries],
     }
     return json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
