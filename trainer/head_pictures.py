@@ -17,7 +17,7 @@ from trainer.camera_faults import spoil
 from trainer.clutter import Picture, draw_initials, put_text
 from trainer.head_materials import Cutouts, Materials
 
-SIZE_PX = (128, 80)
+SIZE_PX = (160, 96)
 """(width, height) of a composed picture."""
 WANTED, EITHER, UNSEEN = 0.5, 0.2, 0.0
 """Shares of a face that must be inside the picture for it to be wanted, or for either answer to do."""
@@ -79,7 +79,7 @@ def _forgive(image: Picture, boxes: Boxes) -> None:
 
 
 _GRIDS = ((1, 1), (2, 1), (2, 2), (3, 2), (5, 3))
-_GRID_SHARES = (0.6, 0.19, 0.1, 0.08, 0.03)
+_GRID_SHARES = (0.7, 0.18, 0.08, 0.04, 0.0)
 _TILE_SHARES = (0.85, 0.15, 0.0, 0.0, 0.0)
 
 
