@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-from monitor.students.finder import StudentFinder
 
 from benchmarks.lectures import write_lecture
 from monitor.bundle import open_bundle
@@ -27,6 +26,7 @@ from monitor.schema import Crop, Frame, Track
 from monitor.score import score_recordings
 from monitor.sources.source import open_source
 from monitor.students.crops import cut_crop
+from monitor.students.finder import StudentFinder
 from monitor.vlm.bundled import BundledClassifier
 
 
