@@ -5,6 +5,7 @@ This file knows no codec and no camera: each kind of source has its own file, im
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,12 +65,12 @@ class Source(Protocol):
     ) -> None: ...
 
 
-class Closing:
+class Closing(ABC):
     """Makes a context manager of anything with close()."""
 
+    @abstractmethod
     def close(self) -> None:
         """Free what is held."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self
