@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from monitor.errors import BadInputError
-from trainer.evaluation.held_out import figures, read_stills, resize
+from monitor.sources.stills import read_picture
+from monitor.vlm.pixels import fit_square
+from trainer.evaluation.held_out import figures, read_stills
 
 LABELS = ("screen", "paper", "wander")
 
@@ -49,7 +51,17 @@ def test_figures_of_a_perfect_and_of_a_blind_judge() -> None:
     assert blind["macro_f1"] == blind["majority_macro_f1"] == pytest.approx(1 / 6, abs=1e-3)
 
 
-def test_a_picture_of_the_right_size_is_left_alone() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
-    assert resize(picture, 128) is picture
-    assert resize(picture, 64).shape == (64, 64, 3)
+def test_a_still_is_read_as_the_runtime_reads_it(tmp_path: Path) -> None:
+    """The same pixels on both sides, whatever the picture's shape: smaller, larger, not square."""
+    chance = np.random.default_rng(0)
+    shapes = [(60, 60), (300, 300), (120, 128), (90, 160)]
+    rows = []
+    for number, (height, width) in enumerate(shapes):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), chance.integers(0, 256, (height, width, 3), dtype=np.uint8))
+        rows.append(f"{number}.png,p{number},screen")
+    (tmp_path / "labels.csv").write_text("file,person,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    stills = read_stills(tmp_path, LABELS)
+    for number, image_rgb in enumerate(stills.images_rgb):
+        picture_bgr = read_picture(tmp_path / f"{number}.png")
+        assert picture_bgr is not None
+        assert np.array_equal(image_rgb, fit_square(picture_bgr, 128)[:, :, ::-1])

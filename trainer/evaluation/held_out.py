@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 
 from monitor.errors import BadInputError
 from monitor.rubric import Rubric
+from monitor.vlm.pixels import fit_square
 from trainer.corpora.record import PictureSet
 from trainer.evaluation.intervals import bootstrap_by_person
 from trainer.evaluation.metrics import expected_calibration_error, majority_baseline, score
 from trainer.model import Checkpoint, normalise, score_phrases
 
 BATCH = 100
+STILL_PX = 128
+"""Stills come in many sizes; a set of pictures has one."""
 
 
 def ask(
@@ -40,17 +43,10 @@ def ask(
     checkpoint.model.eval()
     rows = []
     for start in range(0, len(images_rgb), BATCH):
-        part = [resize(image, side) for image in images_rgb[start : start + BATCH]]
+        part = [fit_square(image, side) for image in images_rgb[start : start + BATCH]]
         pixels = normalise(torch.from_numpy(np.stack(part)).permute(0, 3, 1, 2))
         rows.append(score_phrases(checkpoint, pixels, question, phrases).exp().double().numpy())
     return np.concatenate(rows) if rows else np.zeros((0, len(phrases)))
-
-
-def resize(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """A picture as a square of the model's size."""
-    if image.shape[:2] == (side, side):
-        return image
-    return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def evaluate(checkpoint: Checkpoint, pictures: PictureSet, rubric: Rubric, *, draws: int = 1000) -> dict[str, Any]:
@@ -110,7 +106,7 @@ def read_stills(folder: Path, labels: Sequence[str]) -> PictureSet:
             raise BadInputError(f"{folder / row['file']}: not a picture, named in {table}.")
         if row["label"] not in labels:
             raise BadInputError(f"{table}: label {row['label']!r} is not one of {', '.join(labels)}.")
-        images.append(resize(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), 128))
+        images.append(fit_square(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), STILL_PX))
     unknown = np.full((len(rows), 4), np.nan, dtype=np.float32)
     return PictureSet(
         images_rgb=np.stack(images),
