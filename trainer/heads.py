@@ -11,7 +11,6 @@ import copy
 import dataclasses
 import json
 import time
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from trainer.head_pictures import HeadPicture, compose
 from trainer.head_pool import Pool
 from trainer.head_threshold import choose_threshold
 from trainer.schedule import Schedule
+from trainer.settings import fill, read_table
 
 WEIGHTS, CARD = "heads.safetensors", "heads.json"
 
@@ -80,24 +80,7 @@ def read_head_settings(path: Path) -> HeadSettings:
     Raises:
         BadInputError: no such file, broken TOML, an unknown key or a value of the wrong type, each named.
     """
-    if not path.is_file():
-        raise BadInputError(f"{path}: no such configuration; the shipped one is trainer/configs/heads.toml")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise BadInputError(f"{path}: not valid TOML: {error}") from error
-    defaults = {one.name: one.default for one in dataclasses.fields(HeadSettings)}
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in defaults:
-            raise BadInputError(f"{path}: unknown key {key!r}; known keys are {', '.join(defaults)}")
-        kind = type(defaults[key])
-        is_whole = kind is float and type(value) is int
-        given = tuple(value) if isinstance(value, list) else float(value) if is_whole else value
-        if type(given) is not kind:
-            raise BadInputError(f"{path}: {key!r} must be {kind.__name__}, found {value!r}")
-        values[key] = given
-    settings = HeadSettings(**values)
+    settings: HeadSettings = fill(HeadSettings, read_table(path), str(path))
     if settings.steps <= 0 and settings.minutes <= 0:
         raise BadInputError(f"{path}: give steps or minutes, one of them above 0")
     return settings

@@ -95,26 +95,40 @@ def read_settings(path: Path) -> SftSettings:
     Raises:
         BadInputError: no such file, broken TOML, an unknown key or a value of the wrong type, each named.
     """
-    if not path.is_file():
-        raise BadInputError(f"{path}: no such configuration. The shipped ones are in trainer/configs.")
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise BadInputError(f"{path}: not valid TOML: {error}") from error
+    data = read_table(path)
     tables = {"data": DataSettings, "teacher": TeacherSettings, "training": TrainingSettings}
     for name, kind in tables.items():
         if name in data:
-            data[name] = _fill(kind, data[name], f"{path}, [{name}]")
+            data[name] = fill(kind, data[name], f"{path}, [{name}]")
     if not isinstance(data.get("name"), str):
         raise BadInputError(f"{path}: 'name' must be a text, found {data.get('name')!r}")
-    settings: SftSettings = _fill(SftSettings, data, str(path))
+    settings: SftSettings = fill(SftSettings, data, str(path))
     for name, steps, minutes in (("training", settings.training.steps, settings.training.minutes),):
         if steps <= 0 and minutes <= 0:
             raise BadInputError(f"{path}, [{name}]: give steps or minutes, one of them above 0.")
     return settings
 
 
-def _fill(kind: type[Any], values: dict[str, Any], where: str) -> Any:
+def read_table(path: Path) -> dict[str, Any]:
+    """The TOML table in a file.
+
+    Raises:
+        BadInputError: no such file, or broken TOML.
+    """
+    if not path.is_file():
+        raise BadInputError(f"{path}: no such configuration. The shipped ones are in trainer/configs.")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise BadInputError(f"{path}: not valid TOML: {error}") from error
+
+
+def fill(kind: type[Any], values: dict[str, Any], where: str) -> Any:
+    """The dataclass `kind` of a table; whole numbers do for floats, lists for tuples.
+
+    Raises:
+        BadInputError: an unknown key or a value of the wrong type, named with `where`.
+    """
     fields = {one.name: one for one in dataclasses.fields(kind)}
     unknown = sorted(set(values) - set(fields))
     if unknown:
@@ -123,8 +137,8 @@ def _fill(kind: type[Any], values: dict[str, Any], where: str) -> Any:
     for key, written in values.items():
         default = fields[key].default
         whole = type(default) is float and type(written) is int
-        value = float(written) if whole else written
-        if isinstance(default, bool | int | float | str) and type(value) is not type(default):
-            raise BadInputError(f"{where}: {key!r} must be {type(default).__name__}, found {value!r}")
-        given[key] = tuple(value) if isinstance(default, tuple) and isinstance(value, list) else value
+        value = float(written) if whole else tuple(written) if isinstance(written, list) else written
+        if isinstance(default, bool | int | float | str | tuple) and type(value) is not type(default):
+            raise BadInputError(f"{where}: {key!r} must be {type(default).__name__}, found {written!r}")
+        given[key] = value
     return kind(**given)
