@@ -123,8 +123,8 @@ def run(recording: Path, every_s: int) -> dict[str, Any]:
     faces = json.loads(recording.with_suffix(".faces.json").read_text(encoding="utf-8"))
     cv2.setNumThreads(1)
     tally, watch, names = Tally(), Stopwatch(), dict[str, str]()
-    NameReader.read = watch.around("names", NameReader.read)  # type: ignore[method-assign]
-    FaceFinder.find = watch.around("faces", FaceFinder.find)  # type: ignore[method-assign]
+    NameReader.read = watch.around("names", NameReader.read)  # type: ignore[method-assign]  # timed in its place
+    FaceFinder.find = watch.around("faces", FaceFinder.find)  # type: ignore[method-assign]  # the same
     setattr(finder_module, "find_tiles", watch.around("tiles", find_tiles))  # noqa: B010 - mypy knows it as imported
     spent: list[dict[str, float]] = []
     state_bytes = merges = 0

@@ -35,6 +35,7 @@ from tests.galleries import (
     through_h264,
 )
 from trainer.synthetic.gallery import MEET, TEAMS, ZOOM, Arrangement, compose
+from trainer.synthetic.gallery_style import SIDES
 
 ROOT = Path(os.environ.get("CLASSROOM_REAL_DATA", Path(__file__).parents[2] / "shared" / "real")) / "gallery"
 SIZES = {"1080p": (1920, 1080), "720p": (1280, 720), "360p": (640, 360)}
@@ -137,8 +138,8 @@ def strips(cases: int) -> Tally:
     for seed in range(cases):
         rng = np.random.default_rng([seed, 7])
         style = (ZOOM, MEET, TEAMS)[int(rng.integers(3))]
-        side = ("right", "left", "top", "bottom")[seed % 4]
-        arrangement = Arrangement(strip=side, strip_share=float(rng.uniform(0.16, 0.26)))  # type: ignore[arg-type]
+        side = SIDES[seed % 4]
+        arrangement = Arrangement(strip=side, strip_share=float(rng.uniform(0.16, 0.26)))
         people = random_participants(int(rng.integers(2, 7)), style, seed)
         image, boxes = compose((1280, 720), people, style, arrangement, slide_picture(seed, light=seed % 3 > 0))
         off = [person.picture_bgr is None for person in people]

@@ -62,7 +62,7 @@ class Teacher(nn.Module):
         self.angle_head = nn.Linear(widths[4], 4)
         self.map_channels = widths[3]
         # Twice as fast on a processor.
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch types only tensors so
 
     def forward(self, pixels: Tensor) -> Judgement:
         """Judge normalised pictures (B, 3, S, S)."""

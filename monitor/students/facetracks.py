@@ -69,7 +69,7 @@ class FaceTracks:
         for index, (detection, thumbnail) in enumerate(zip(ordered, thumbnails, strict=True)):
             face = matches.get(index)
             if face is None:
-                face = _Face(None, tuple(map(float, detection.box.as_tuple())), pts_s, thumbnail)  # type: ignore[arg-type]
+                face = _Face(None, detection.box.as_tuple(), pts_s, thumbnail)
                 self._faces.append(face)
                 known = detection.score >= _SURE_SCORE
             else:

@@ -27,6 +27,7 @@ from tests.galleries import (
     through_h264,
 )
 from trainer.synthetic.gallery import MEET, TEAMS, ZOOM, Arrangement, GalleryStyle, Participant, compose
+from trainer.synthetic.gallery_style import SIDES, Side
 from trainer.synthetic.gallery_video import Attendee, Event, Recording, Schedule, write_gallery_video
 
 SIZES = {1080: (1920, 1080), 720: (1280, 720), 360: (640, 360)}
@@ -70,10 +71,10 @@ def test_random_styles_with_dark_rooms(seed: int) -> None:
     assert missed_and_phantom(boxes, find_tiles(through_h264(image, 26))) == (0, 0)
 
 
-@pytest.mark.parametrize("side", ["right", "left", "top", "bottom"])
+@pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("count", [2, 5])
-def test_a_strip_beside_a_shared_screen(side: str, count: int) -> None:
-    arrangement = Arrangement(strip=side, strip_share=0.22)  # type: ignore[arg-type]
+def test_a_strip_beside_a_shared_screen(side: Side, count: int) -> None:
+    arrangement = Arrangement(strip=side, strip_share=0.22)
     image, boxes = compose((1280, 720), bright_participants(count), ZOOM, arrangement, slide_picture(3))
     assert missed_and_phantom(boxes, find_tiles(through_h264(image))) == (0, 0)
 

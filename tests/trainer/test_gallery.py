@@ -22,6 +22,7 @@ from trainer.synthetic.gallery import (
     layout,
     shared_area,
 )
+from trainer.synthetic.gallery_style import SIDES, Side
 from trainer.synthetic.gallery_video import Attendee, Event, Recording, Schedule, frame_at, seats_at, truth_of
 
 SIZES = ((1920, 1080), (1280, 720), (640, 360))
@@ -47,9 +48,9 @@ def test_columns_make_the_tiles_as_large_as_they_can_be() -> None:
     assert chosen == max(others)
 
 
-@pytest.mark.parametrize("side", ["right", "left", "top", "bottom"])
-def test_a_strip_and_the_shared_screen_share_the_picture(side: str) -> None:
-    arrangement = Arrangement(strip=side)  # type: ignore[arg-type]
+@pytest.mark.parametrize("side", SIDES)
+def test_a_strip_and_the_shared_screen_share_the_picture(side: Side) -> None:
+    arrangement = Arrangement(strip=side)
     shared = shared_area((1280, 720), arrangement)
     boxes = layout(5, (1280, 720), ZOOM, arrangement)
     assert all(shared.iou(box) == 0 for box in boxes)

@@ -11,6 +11,8 @@ from typing import Literal
 from monitor.schema import Image
 
 Bgr = tuple[int, int, int]
+Side = Literal["right", "left", "top", "bottom"]
+SIDES: tuple[Side, ...] = ("right", "left", "top", "bottom")
 Size = tuple[int, int]
 """(width, height) in pixels."""
 
@@ -83,7 +85,7 @@ class Arrangement:
 
     columns: int | None = None
     """Tiles in a full row; None: as many as make the tiles largest."""
-    strip: Literal["right", "left", "top", "bottom"] | None = None
+    strip: Side | None = None
     """The side of a shared screen on which the tiles stand; None: the tiles have the whole picture."""
     strip_share: float = 0.2
     """The part of the width (or height, for top and bottom) that the strip takes."""
