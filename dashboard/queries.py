@@ -16,7 +16,7 @@ from typing import Any
 from dashboard import wording
 from monitor.errors import StoreError
 from monitor.rubric import Rubric
-from monitor.schema import UNSURE, Presence
+from monitor.schema import UNSURE, Episode, Presence
 from monitor.store.database import StoreReader
 from monitor.store.location import store_path
 from monitor.store.records import LatestObservation, LectureRecord, MonitorStatus, StateShare
@@ -51,6 +51,7 @@ class Seat:
     """A label of the rubric, "unsure", "waiting" (seen, not judged yet), or a presence."""
     unidentified: bool
     confidence: float | None
+    """Mean over the stretch that is shown: the newest answer alone may speak for another label."""
     age_s: float | None
     """Wall time since the picture was taken; None once the lecture is over."""
     stale: bool
@@ -97,10 +98,11 @@ def room_view(reader: StoreReader, lecture_id: str, now: datetime | None = None)
     status = reader.status(lecture_id)
     state = monitor_state(record, status, now)
     names = reader.names()
+    newest = {episode.student_id: episode for episode in reader.episodes(lecture_id, record.last_pts_s or 0.0)}
     seats = [
         seat
         for row in reader.latest(lecture_id)
-        if (seat := _seat(row, names, record, None if state == "ended" else now)) is not None
+        if (seat := _seat(row, names, record, newest, None if state == "ended" else now)) is not None
     ]
     # Who left goes to the end; the others keep their places, s100 after s20.
     seats.sort(key=lambda seat: (seat.shown == Presence.ABSENT, len(seat.student_id), seat.student_id))
@@ -128,7 +130,13 @@ def monitor_state(record: LectureRecord, status: MonitorStatus | None, now: date
     return "live" if record.moments else "waiting"
 
 
-def _seat(row: LatestObservation, names: Mapping[str, str], record: LectureRecord, now: datetime | None) -> Seat | None:
+def _seat(
+    row: LatestObservation,
+    names: Mapping[str, str],
+    record: LectureRecord,
+    newest: Mapping[str, Episode],
+    now: datetime | None,
+) -> Seat | None:
     """A student's place; None for who is gone for good. `now` is None once the lecture is over."""
     seen = row.observation
     old_s = max(wording.STALE_S, 2 * record.sample_period_s)
@@ -140,7 +148,8 @@ def _seat(row: LatestObservation, names: Mapping[str, str], record: LectureRecor
         shown, confidence = Presence.ABSENT.value, None
     elif seen.presence.judged:
         shown = seen.state or "waiting"
-        confidence = (seen.probabilities or {}).get(shown, seen.confidence) if seen.state else None
+        episode = newest.get(seen.student_id)
+        confidence = episode.confidence if episode is not None and episode.state == shown else seen.confidence
     else:
         shown, confidence = seen.presence.value, None
     return Seat(

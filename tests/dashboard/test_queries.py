@@ -10,10 +10,10 @@ import pytest
 
 from dashboard.queries import monitor_state, open_reader, room_view
 from monitor.errors import StoreError
-from monitor.schema import Presence
+from monitor.schema import Episode, Presence
 from monitor.store.database import MonitorStatus, Store, StoreReader
 from tests.dashboard.lectures import running, write_lecture
-from tests.monitor.builders import lecture, moment, observation
+from tests.monitor.builders import START, lecture, moment, observation
 
 SECONDS = 400
 
@@ -65,6 +65,18 @@ def test_a_label_has_the_colour_of_the_rubric(view: dict[str, Any]) -> None:
     assert tile["color"] == expected[tile["word"]]
     assert tile["confidence"] >= 0.7
     assert not tile["stale"]
+
+
+def test_the_confidence_is_that_of_the_stretch_shown(tmp_path: Path) -> None:
+    """One odd answer changes neither the state nor the number beside it."""
+    with Store.open(tmp_path / "class.db") as store:
+        store.begin_lecture(lecture())
+        odd = observation("s01", 0.0, "wander", confidence=0.98, state="screen")
+        store.commit(moment(0, [odd], episodes=[Episode("s01", "screen", 0.0, 1.0, 0.8)]))
+    with StoreReader(tmp_path / "class.db") as reader:
+        tile = _tile(room_view(reader, "algebra", now=START), "s01")
+    assert tile["word"] == "at the screen"
+    assert tile["confidence"] == pytest.approx(0.8)
 
 
 def test_who_is_out_of_view_is_stale(view: dict[str, Any]) -> None:
