@@ -11,18 +11,10 @@ from trainer.synthetic.recipe import Recipe
 
 
 def lids(eye_pitch: float) -> dict[str, float]:
-    """Lids follow the eyes: without this the iris disappears under an open lid. Radians, positive down."""
-    down, up = float(np.clip(eye_pitch / radians(32), 0, 1)), float(np.clip(-eye_pitch / radians(25), 0, 1))
-    # anny's downward look leaves too much of the eye open beyond some ten degrees.
-    shut = 0.34 * float(np.clip((eye_pitch - radians(6)) / radians(34), 0, 1))
-    return {
-        "eyeBlinkLeft": shut,
-        "eyeBlinkRight": shut,
-        "eyeLookDownLeft": down,
-        "eyeLookDownRight": down,
-        "eyeLookUpLeft": up,
-        "eyeLookUpRight": up,
-    }
+    """How far lids close with a gaze down; they also ride on the eyeball (`trainer.synthetic.lids`). Radians."""
+    shut = 0.08 * float(np.clip((eye_pitch - radians(10)) / radians(32), 0, 1))
+    # anny's resting eyes are narrower than living ones: the fissure spans 34 degrees of the eyeball, not some 45.
+    return {"eyeBlinkLeft": shut, "eyeBlinkRight": shut, "eyeWideLeft": 0.35, "eyeWideRight": 0.35}
 
 
 def draw_actions(

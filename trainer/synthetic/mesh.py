@@ -21,6 +21,7 @@ from trainer.synthetic.shapes import Mesh
 LEFT_EYE = slice(14598, 14670)
 """Vertices of the eye on the student's left (+x)."""
 RIGHT_EYE = slice(14670, 14742)
+EYES = (LEFT_EYE, RIGHT_EYE)
 BODY_VERTICES = 13380
 """The skin comes first in the file."""
 
@@ -65,6 +66,7 @@ class Topology:
     """Part to (first triangle, count)."""
     face_front: NDArray[np.int64]
     """Vertices of the front of the face, chin to hairline: what a face detector's box spans."""
+    lash_vertices: NDArray[np.int64]
     hand: Mesh
     """The left hand: its points are those of the template, its triangles run over `hand_vertices`."""
     hand_vertices: NDArray[np.int64]
@@ -116,6 +118,7 @@ def topology() -> Topology:
         triangles=corners,
         runs={part: (int(first[k]), int(first[k + 1] - first[k])) for k, part in enumerate(PARTS)},
         face_front=np.flatnonzero(front),
+        lash_vertices=np.unique(corners[parts == PARTS.index("lashes")]),
         hand=hand,
         hand_vertices=hand_vertices,
     )
@@ -174,12 +177,17 @@ def _parts(groups: NDArray[np.str_], corners: NDArray[np.float64]) -> NDArray[np
     return parts
 
 
+def eyeball_centre(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The centre of an eye's template vertices (N, 3); the cornea bulges, so it is measured from behind."""
+    centre: NDArray[np.float64] = (points.max(0) + points.min(0)).astype(np.float64) / 2
+    centre[2] = points[:, 2].min() + np.ptp(points[:, 1]) / 2
+    return centre
+
+
 def _eye_directions(positions: NDArray[np.float64]) -> NDArray[np.float32]:
     directions = np.zeros(positions.shape, dtype=np.float32)
     for eye in (LEFT_EYE, RIGHT_EYE):
         points = positions[eye]
-        centre = (points.max(0) + points.min(0)) / 2
-        centre[2] = points[:, 2].min() + np.ptp(points[:, 1]) / 2
-        offset = points - centre
+        offset = points - eyeball_centre(points)
         directions[eye] = offset / np.linalg.norm(offset, axis=1, keepdims=True)
     return directions

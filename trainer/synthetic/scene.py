@@ -12,7 +12,8 @@ import numpy as np
 
 from trainer.synthetic.angles import Matrix, Vector, look_at, perspective, project, seen_from, turn_x, turn_z, window
 from trainer.synthetic.gaze import Desk, HeadPose, Target, eye_angles
-from trainer.synthetic.mesh import LEFT_EYE, RIGHT_EYE, topology
+from trainer.synthetic.lids import move_lids
+from trainer.synthetic.mesh import EYES, topology
 from trainer.synthetic.people import Body, Person
 from trainer.synthetic.renderer import Drawing, Prop, Renderer
 from trainer.synthetic.room import Picture, Room, desk_props
@@ -20,10 +21,6 @@ from trainer.synthetic.shapes import Mesh
 from trainer.synthetic.wardrobe import EYE_HALF_M, Outfit
 
 _FOV_RAD = radians(60.0)
-
-_DRAWN_DOWN, _DRAWN_UP, _DRAWN_ASIDE = 0.62, 0.45, 0.82
-"""How far the drawn eyeball follows its true angle: anny's lids move less than living ones, which would leave the
-iris under an open lid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +65,14 @@ class Scene:
         self.scale = float(np.linalg.norm(left - right)) / (2 * EYE_HALF_M)
 
     def turn_eyes(self, target: Vector) -> None:
-        """Turn both eyes to a target relative to the origin, as far as eyes go."""
+        """Turn both eyes, and their lids, to a target relative to the origin, as far as eyes go."""
         head, vertices = self.body.head, self.body.vertices
-        for eye in (LEFT_EYE, RIGHT_EYE):
+        for index, eye in enumerate(EYES):
             centre = vertices[eye].mean(0)
             yaw, pitch = eye_angles(head, centre, self.origin + target)
-            pitch *= _DRAWN_DOWN if pitch > 0 else _DRAWN_UP
-            turn = head @ turn_z(yaw * _DRAWN_ASIDE) @ turn_x(pitch) @ head.T
+            turn = head @ turn_z(yaw) @ turn_x(pitch) @ head.T
             vertices[eye] = (vertices[eye] - centre) @ turn.T + centre
+            move_lids(vertices, index, centre, head, pitch)
 
     def view(self, aim: Vector | None = None, roll_rad: float = 0.0) -> Matrix:
         """The 4 x 4 matrix of the camera, aimed at a point relative to the origin."""
