@@ -31,6 +31,8 @@ __all__ = ["MonitorStatus", "ResumePoint", "Store", "StoreReader"]
 
 THUMBNAILS_KEPT_S = 7 * 24 * 3600.0
 """Default retention of pictures: a week, then they are purged."""
+FORGET_OLD_CROPS = "UPDATE crops SET picture = NULL WHERE keep_until <= ? AND picture IS NOT NULL"
+"""The picture goes; what people said about it stays, and counts for how well they agree."""
 RESUME_STATE_KEPT_S = 600.0
 """A lecture that ended longer ago can still go on, but its stages start anew."""
 
@@ -313,6 +315,7 @@ class Store:
     def _forget_the_past(self, now: str) -> None:
         """Pictures whose time is over, and what ended lectures kept to go on from: it may hold names."""
         self._connection.execute("DELETE FROM thumbnails WHERE keep_until <= ?", (now,))
+        self._connection.execute(FORGET_OLD_CROPS, (now,))
         self._connection.execute(
             "UPDATE lectures SET resume_state = '' WHERE ended_at IS NOT NULL AND active_at < ? AND resume_state != ''",
             (time_text(self._clock() - timedelta(seconds=RESUME_STATE_KEPT_S)),),

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from monitor.errors import StoreError
-from monitor.store.database import Store
+from monitor.store.database import FORGET_OLD_CROPS, Store
 
-_TABLES = ("observations", "episodes", "thumbnails", "names", "lecture_students")
+# With a crop go the predictions and annotations on it, and its place in the review queue.
+_TABLES = ("observations", "episodes", "thumbnails", "crops", "names", "lecture_students")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Erased:
     observations: int
     episodes: int
     thumbnails: int
+    crops: int = 0
+    """Pictures kept for review, with what people and models said about them."""
 
 
 def erase_student(store: Store, student_id: str) -> Erased:
@@ -62,13 +65,17 @@ def erase_student(store: Store, student_id: str) -> Erased:
         }
         connection.execute(f"UPDATE students SET erased_at = ? WHERE student_no IN ({places})", (now, *numbers))
     store.empty_log()
-    return Erased(tuple(row[0] for row in lectures), counts["observations"], counts["episodes"], counts["thumbnails"])
+    return Erased(
+        tuple(row[0] for row in lectures),
+        *(counts[table] for table in ("observations", "episodes", "thumbnails", "crops")),
+    )
 
 
 def purge_thumbnails(store: Store) -> int:
-    """Delete the pictures whose retention time is over; returns how many."""
+    """Delete the pictures whose retention time is over, those kept for review too; returns how many."""
     with store.writing("purging old pictures") as (connection, now):
         purged = connection.execute("DELETE FROM thumbnails WHERE keep_until <= ?", (now,)).rowcount
+        purged += connection.execute(FORGET_OLD_CROPS, (now,)).rowcount
     if purged:
         store.empty_log()
     return purged

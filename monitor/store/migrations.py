@@ -143,7 +143,84 @@ _FIRST = Migration(
     ),
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST,)
+_REVIEW = Migration(
+    "crops kept for review, predictions on them, annotations, the review queue",
+    (
+        # Pictures that people label: cut out of a lecture, or stills of a corpus from outside.
+        """CREATE TABLE crops (
+            crop_no INTEGER PRIMARY KEY AUTOINCREMENT,
+            crop_id TEXT NOT NULL UNIQUE,
+            sha256 TEXT NOT NULL,             -- of the bytes of the picture, also when they are gone
+            picture BLOB,                     -- PNG or JPEG; NULL once its time is over
+            kept_at TEXT NOT NULL,
+            keep_until TEXT,                  -- NULL: until it is erased
+            lecture_no INTEGER REFERENCES lectures,
+            student_no INTEGER REFERENCES students,
+            pts_s REAL,
+            corpus TEXT,                      -- kind of the corpus, for those from outside
+            item_id TEXT,                     -- of the still in its corpus
+            person TEXT,
+            video TEXT,
+            CHECK ((lecture_no IS NULL) = (student_no IS NULL)),
+            CHECK ((lecture_no IS NULL) = (corpus IS NOT NULL))
+        )""",
+        "CREATE INDEX crops_by_student ON crops (student_no, lecture_no)",
+        "CREATE INDEX crops_by_age ON crops (keep_until) WHERE picture IS NOT NULL",
+        # What models said about kept crops, beside what the lecture's own said at the time.
+        """CREATE TABLE crop_predictions (
+            prediction_no INTEGER PRIMARY KEY AUTOINCREMENT,
+            crop_no INTEGER NOT NULL REFERENCES crops ON DELETE CASCADE,
+            model_no INTEGER NOT NULL REFERENCES models,
+            rubric_id TEXT NOT NULL,
+            label TEXT NOT NULL,              -- or unsure
+            best TEXT NOT NULL,
+            probabilities TEXT NOT NULL,      -- JSON object, label -> probability
+            predicted_at TEXT NOT NULL,
+            UNIQUE (crop_no, model_no, rubric_id)
+        )""",
+        # Append-only: a correction is a new row, and the row before it names it.
+        """CREATE TABLE annotations (
+            annotation_no INTEGER PRIMARY KEY AUTOINCREMENT,
+            annotation_id TEXT NOT NULL UNIQUE,
+            crop_no INTEGER NOT NULL REFERENCES crops ON DELETE CASCADE,
+            prediction_no INTEGER REFERENCES crop_predictions ON DELETE CASCADE,
+            rubric_id TEXT NOT NULL,
+            label TEXT,                       -- NULL: can't tell
+            withdrawn INTEGER NOT NULL,       -- 1: takes back what it supersedes, and says nothing itself
+            annotator_id TEXT NOT NULL,
+            blind INTEGER NOT NULL,           -- 1: the model's answer was not shown
+            may_train INTEGER NOT NULL,
+            created_at TEXT NOT NULL,
+            undoes INTEGER REFERENCES annotations DEFERRABLE INITIALLY DEFERRED,   -- an undo: the row taken back
+            restores INTEGER REFERENCES annotations DEFERRABLE INITIALLY DEFERRED, -- and the one that counts again
+            superseded_by INTEGER REFERENCES annotations DEFERRABLE INITIALLY DEFERRED
+        )""",
+        "CREATE INDEX annotations_by_successor ON annotations (superseded_by)",
+        "CREATE UNIQUE INDEX annotations_by_undone ON annotations (undoes)",
+        "CREATE INDEX annotations_by_restored ON annotations (restores)",
+        # One current row per annotator, crop and rubric, whatever two dashboards do at once.
+        """CREATE UNIQUE INDEX annotations_current ON annotations (crop_no, rubric_id, annotator_id)
+            WHERE superseded_by IS NULL""",
+        """CREATE TRIGGER annotations_are_append_only BEFORE UPDATE ON annotations
+            WHEN OLD.superseded_by IS NOT NULL OR NEW.superseded_by IS NULL
+                OR OLD.annotation_id != NEW.annotation_id OR OLD.crop_no != NEW.crop_no OR OLD.label IS NOT NEW.label
+                OR OLD.annotator_id != NEW.annotator_id OR OLD.blind != NEW.blind OR OLD.may_train != NEW.may_train
+                OR OLD.withdrawn != NEW.withdrawn OR OLD.created_at != NEW.created_at OR OLD.rubric_id != NEW.rubric_id
+            BEGIN SELECT RAISE(ABORT, 'annotations are append-only'); END""",
+        """CREATE TABLE review_queue (
+            crop_no INTEGER NOT NULL REFERENCES crops ON DELETE CASCADE,
+            rubric_id TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            priority REAL NOT NULL,           -- highest first
+            annotators INTEGER NOT NULL,      -- how many people are to label it
+            queued_at TEXT NOT NULL,
+            PRIMARY KEY (crop_no, rubric_id)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX review_queue_by_priority ON review_queue (rubric_id, priority)",
+    ),
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _REVIEW)
 
 
 def stored_version(connection: sqlite3.Connection, path: Path) -> int:

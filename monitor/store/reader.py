@@ -195,6 +195,10 @@ class StoreReader:
     ) -> None:
         self.close()
 
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows of a query, for the rooms of the store: others use the typed looks."""
+        return self._rows(query, *values)
+
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         arguments: Any = values[0] if len(values) == 1 and isinstance(values[0], dict) else values
         with self._turn, explained(self.path, "reading"):

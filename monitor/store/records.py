@@ -149,3 +149,77 @@ class Thumbnail:
     pts_s: float
     keep_until: datetime
     """UTC after which it is purged."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCrop:
+    """A picture kept for people to label: cut out of a lecture, or a still of a corpus from outside."""
+
+    crop_id: str
+    sha256: str
+    """Of the bytes of the picture; known also when they are gone."""
+    picture: bytes | None
+    """PNG or JPEG; None when its time was over, or when it was not asked for."""
+    kept_at: datetime
+    keep_until: datetime | None
+    """UTC after which the picture is purged; None: it stays until it is erased."""
+    lecture_id: str | None = None
+    """None for a still from outside, as the next two."""
+    student_id: str | None = None
+    pts_s: float | None = None
+    corpus: str | None = None
+    """Kind of the corpus; None for a crop of a lecture, as the next three."""
+    item_id: str | None = None
+    person: str | None = None
+    """Who is in it; empty where the corpus does not say."""
+    video: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one person says about one crop."""
+
+    crop_id: str
+    label: str | None
+    """A word of the rubric; None: can't tell."""
+    annotator_id: str
+    blind: bool = False
+    """Whether the model's answer was hidden: only blind answers tell how good it is."""
+    may_train: bool = False
+    """Whether those concerned agreed that a model learns from it."""
+    prediction_id: int | None = None
+    """What the model had said, where that is kept; see `record_prediction`."""
+    annotation_id: str = ""
+    """Chosen by who asks, so that a click sent twice is stored once; empty: a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """An answer as it is stored; rows are never changed, only superseded."""
+
+    annotation_id: str
+    crop_id: str
+    rubric_id: str
+    label: str | None
+    """None: can't tell."""
+    annotator_id: str
+    blind: bool
+    may_train: bool
+    created_at: datetime
+    prediction_id: int | None = None
+    superseded_by: str | None = None
+    """annotation_id of the row that counts instead."""
+    withdrawn: bool = False
+    """An undo of a first answer: it says nothing itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedCrop:
+    """A crop that waits for a person."""
+
+    crop: KeptCrop
+    reason: str
+    """One of `monitor.store.annotations.REASONS`."""
+    priority: float
+    answers: int
+    """How many others have answered already; their answers are not shown."""

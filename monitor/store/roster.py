@@ -106,7 +106,7 @@ class Roster:
 
     def _move(self, source: int, target: int) -> None:
         """All rows of one student of this lecture become another's. Where both have one, the other's stays."""
-        for table in ("observations", "episodes", "thumbnails", "lecture_students"):
+        for table in ("observations", "episodes", "thumbnails", "crops", "lecture_students"):
             rows = (self._lecture_no, source)
             self._connection.execute(
                 f"UPDATE OR IGNORE {table} SET student_no = ? WHERE lecture_no = ? AND student_no = ?", (target, *rows)

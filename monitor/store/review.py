@@ -1,0 +1,133 @@
+"""Typed, read-only looks at what is reviewed: crops, answers, the queue. Knows no writer and no picture format."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Any
+
+from monitor.schema import Prediction
+from monitor.store.encoding import time_of
+from monitor.store.reader import StoreReader
+from monitor.store.records import Annotation, KeptCrop, QueuedCrop
+
+ANNOTATION = """
+    SELECT a.annotation_id, crop_id, a.rubric_id, a.label, a.annotator_id, a.blind, a.may_train, a.created_at,
+        a.prediction_no, later.annotation_id, a.withdrawn
+    FROM annotations a JOIN crops c USING (crop_no)
+    LEFT JOIN annotations later ON later.annotation_no = a.superseded_by"""
+_CROP = """c.crop_id, c.sha256, {picture}, c.kept_at, c.keep_until, lecture_id, student_id, c.pts_s, c.corpus,
+    c.item_id, c.person, c.video"""
+_CROP_JOINS = "LEFT JOIN lectures USING (lecture_no) LEFT JOIN students USING (student_no)"
+
+
+def kept_crop(reader: StoreReader, crop_id: str) -> KeptCrop | None:
+    """One crop with its picture, or None."""
+    rows = reader.rows(
+        f"SELECT {_CROP.format(picture='c.picture')} FROM crops c {_CROP_JOINS} WHERE crop_id = ?", crop_id
+    )
+    return _crop(rows[0]) if rows else None
+
+
+def kept_crops(reader: StoreReader) -> Iterator[KeptCrop]:
+    """All crops whose picture is still there, without their pictures, oldest first."""
+    for row in reader.rows(
+        f"SELECT {_CROP.format(picture='NULL')} FROM crops c {_CROP_JOINS} WHERE c.picture IS NOT NULL ORDER BY crop_no"
+    ):
+        yield _crop(row)
+
+
+def current_annotations(reader: StoreReader, rubric_id: str) -> list[Annotation]:
+    """What each person says now about each crop, in the order of the answers; can't tell is among them."""
+    rows = reader.rows(
+        f"{ANNOTATION} WHERE a.rubric_id = ? AND a.superseded_by IS NULL AND NOT a.withdrawn ORDER BY a.annotation_no",
+        rubric_id,
+    )
+    return [annotation_of(row) for row in rows]
+
+
+def annotation_history(reader: StoreReader, crop_id: str) -> list[Annotation]:
+    """Everything that was ever said about a crop, undone and superseded answers included, oldest first."""
+    return [
+        annotation_of(row) for row in reader.rows(f"{ANNOTATION} WHERE crop_id = ? ORDER BY a.annotation_no", crop_id)
+    ]
+
+
+def double_annotations(reader: StoreReader, rubric_id: str) -> list[tuple[Annotation, Annotation]]:
+    """Answers of two people on one crop, can't tell included; three people give three pairs."""
+    by_crop: dict[str, list[Annotation]] = defaultdict(list)
+    for annotation in current_annotations(reader, rubric_id):
+        by_crop[annotation.crop_id].append(annotation)
+    return [
+        pair
+        for answers in by_crop.values()
+        for pair in combinations(sorted(answers, key=lambda answer: answer.annotator_id), 2)
+    ]
+
+
+def predictions_on(reader: StoreReader, crop_id: str) -> dict[int, Prediction]:
+    """What models said about a kept crop, by prediction_id, newest last."""
+    rows = reader.rows(
+        """SELECT prediction_no, crop_id, coalesce(student_id, ''), coalesce(c.pts_s, 0), p.label, best, probabilities,
+            model_id, p.rubric_id, adapter_id
+        FROM crop_predictions p JOIN crops c USING (crop_no) JOIN models USING (model_no)
+        LEFT JOIN students USING (student_no) WHERE crop_id = ? ORDER BY predicted_at, prediction_no""",
+        crop_id,
+    )
+    return {row[0]: _prediction(row[1:]) for row in rows}
+
+
+def waiting(reader: StoreReader, rubric_id: str, annotator_id: str, most: int = 100) -> list[QueuedCrop]:
+    """The crops that one person has not answered yet and that want another answer, most useful first.
+
+    Pictures are left out; `kept_crop` has them.
+    """
+    rows = reader.rows(
+        f"""SELECT {_CROP.format(picture="NULL")}, reason, priority,
+            (SELECT count(*) FROM annotations a WHERE a.crop_no = q.crop_no AND a.rubric_id = q.rubric_id
+                AND a.superseded_by IS NULL AND NOT a.withdrawn) AS answers
+        FROM review_queue q JOIN crops c USING (crop_no) {_CROP_JOINS}
+        WHERE q.rubric_id = :rubric AND c.picture IS NOT NULL AND answers < q.annotators
+            AND NOT EXISTS (SELECT 1 FROM annotations a WHERE a.crop_no = q.crop_no AND a.rubric_id = q.rubric_id
+                AND a.annotator_id = :annotator AND a.superseded_by IS NULL AND NOT a.withdrawn)
+        ORDER BY priority DESC, q.crop_no LIMIT :most""",
+        {"rubric": rubric_id, "annotator": annotator_id, "most": most},
+    )
+    return [QueuedCrop(_crop(row[:12]), *row[12:]) for row in rows]
+
+
+def queue_counts(reader: StoreReader, rubric_id: str) -> Mapping[str, int]:
+    """Crops in the queue by reason, answered or not."""
+    return dict(
+        reader.rows("SELECT reason, count(*) FROM review_queue WHERE rubric_id = ? GROUP BY 1 ORDER BY 1", rubric_id)
+    )
+
+
+def annotation_of(row: tuple[Any, ...]) -> Annotation:
+    """A row of ANNOTATION as a record."""
+    return Annotation(
+        annotation_id=row[0],
+        crop_id=row[1],
+        rubric_id=row[2],
+        label=row[3],
+        annotator_id=row[4],
+        blind=bool(row[5]),
+        may_train=bool(row[6]),
+        created_at=time_of(row[7]),
+        prediction_id=row[8],
+        superseded_by=row[9],
+        withdrawn=bool(row[10]),
+    )
+
+
+def _crop(row: tuple[Any, ...]) -> KeptCrop:
+    return KeptCrop(row[0], row[1], row[2], time_of(row[3]), time_of(row[4]) if row[4] else None, *row[5:])
+
+
+def _prediction(row: tuple[Any, ...]) -> Prediction:
+    crop_id, student_id, pts_s, label, best, probabilities, model_id, rubric_id, adapter_id = row
+    said = json.loads(probabilities)
+    place = (crop_id, student_id, pts_s, label, best, said, model_id, rubric_id, adapter_id or None)
+    return Prediction(*place)
