@@ -15,6 +15,20 @@ from monitor.errors import BadInputError
 
 
 @dataclass(frozen=True, slots=True)
+class RenderSettings:
+    """A folder of rendered students; made before the run where it is not there."""
+
+    recipe: str = ""
+    """Id of a shipped recipe, or a path to a TOML file."""
+    count: int = 0
+    """Pictures."""
+    seed: int = 0
+    """Of the first; each picture, and so each person, has the next one."""
+    out: str = ""
+    """One of the folders that the run reads."""
+
+
+@dataclass(frozen=True, slots=True)
 class DataSettings:
     """What is learned from."""
 
@@ -27,6 +41,10 @@ class DataSettings:
     """Share of people in `folders` that are never trained on."""
     limit: int = 0
     """At most so many training pictures; 0 = all."""
+    render: tuple[RenderSettings, ...] = ()
+    """What `folders` and `held_out` are made of: a run can start from nothing."""
+    render_processes: int = 0
+    """Renderers at once; 0 = one a core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +53,8 @@ class TeacherSettings:
 
     minutes: float = 0.0
     steps: int = 0
+    widths: tuple[int, ...] = (24, 48, 80, 128, 192)
+    """Channels after the stem and after each of four halvings."""
     batch_size: int = 64
     learning_rate: float = 3e-3
     later_rate: float = 0.0
@@ -62,10 +82,14 @@ class TrainingSettings:
     """Weight of the answers in words."""
     truth_weight: float = 0.3
     """Weight of the auxiliary heads on label and angles."""
+    text_from: float = 0.0
+    """Share of the run after which words are learned too; before it the vision tower learns alone, which is cheaper."""
     average: float = 0.999
     """Decay of the averaged weights, which are what is saved."""
     half_precision: bool = True
     """bfloat16 where a processor multiplies it faster; weights stay float32."""
+    compile: bool = False
+    """Let torch compile the vision tower: half as fast again, after a minute or two; needs a C++ compiler."""
     threads: int = 1
     save_every_s: float = 120.0
     evaluate_every_s: float = 300.0
@@ -96,6 +120,8 @@ def read_settings(path: Path) -> SftSettings:
         BadInputError: no such file, broken TOML, an unknown key or a value of the wrong type, each named.
     """
     data = read_table(path)
+    if isinstance(data.get("data"), dict) and isinstance(renders := data["data"].get("render"), list):
+        data["data"]["render"] = [fill(RenderSettings, one, f"{path}, [[data.render]]") for one in renders]
     tables = {"data": DataSettings, "teacher": TeacherSettings, "training": TrainingSettings}
     for name, kind in tables.items():
         if name in data:

@@ -33,6 +33,9 @@ class Student:
         # On a processor the fused attention's backward pass is slower than plain matrix products (measured: 74
         # against 121 pictures a second); the weights are the same.
         self.model.set_attn_implementation("eager")
+        if settings.training.compile:
+            # In place: the names of the weights stay as they are.
+            self.model.model.vision_model.compile()
         self._teacher = teacher
         self._dialogue = dialogue
         self._how = Augmentation(**settings.augmentation)
@@ -123,16 +126,13 @@ class Student:
         size = self.checkpoint.card.image_size
         pixels, angles = augment(batch.images, batch.angles_deg, batch.face_boxes_px, size, self._how, self._chance)
         pixels = normalise_floats(pixels)
-        ids, targets, owner = self._conversation(batch.labels, angles)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=training.half_precision):
             patches, seen = see(self.model, pixels)
             judged = self.heads(patches)
-            logits = say(self.model, seen[owner], ids)
         lesson = self._lesson(pixels, batch.labels, angles, rate)
-        losses = {
-            "answer": answer_loss(logits, targets) * training.answer_weight,
-            "truth": truth_loss(judged, batch.labels, angles) * training.truth_weight,
-        }
+        losses = {"truth": truth_loss(judged, batch.labels, angles) * training.truth_weight}
+        if progress >= training.text_from:
+            losses["answer"] = self._answer_loss(seen, batch.labels, angles) * training.answer_weight
         if lesson is not None:
             odds, features = imitation_loss(judged, lesson)
             losses["odds"] = odds * lessons.odds_weight
@@ -152,6 +152,12 @@ class Student:
             torch.autograd.backward(truth_loss(said, labels, angles))
             self._teacher_optimizer.step()
         return Judgement(said.label_logits.detach(), said.angles.detach(), said.map.detach())
+
+    def _answer_loss(self, seen: Tensor, labels: Tensor, angles: Tensor) -> Tensor:
+        ids, targets, owner = self._conversation(labels, angles)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.settings.training.half_precision):
+            logits = say(self.model, seen[owner], ids)
+        return answer_loss(logits, targets)
 
     def _conversation(self, labels: Tensor, angles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens and targets of all turns, and which picture each is about."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-WIDTHS = (24, 48, 80, 128, 192)
 ANGLE_SCALE_DEG = 45.0
 """Angles are learned in units of this, so that their loss weighs about as much as the label's."""
 ANGLE_LIMIT_DEG = 110.0
@@ -49,9 +48,9 @@ class _Block(nn.Module):
 
 
 class Teacher(nn.Module):
-    """About one million weights; 16 pixels a cell of its map, like the vision tower's patches."""
+    """16 pixels a cell of its map, like the vision tower's patches. One million weights at widths 24 to 192."""
 
-    def __init__(self, labels: int, widths: tuple[int, ...] = WIDTHS) -> None:
+    def __init__(self, labels: int, widths: tuple[int, ...]) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(3, widths[0], 5, 2, 2, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)

@@ -41,7 +41,7 @@ def train_teacher(feed: Feed, size: int, labels: int, settings: SftSettings, rep
     wanted = settings.teacher
     torch.manual_seed(settings.training.seed)
     chance = torch.Generator().manual_seed(settings.training.seed)
-    teacher = Teacher(labels)
+    teacher = Teacher(labels, wanted.widths)
     average = copy.deepcopy(teacher).requires_grad_(False)
     optimizer = torch.optim.AdamW(teacher.parameters(), lr=wanted.learning_rate, weight_decay=0.05, fused=True)
     schedule = Schedule(steps=wanted.steps, seconds=wanted.minutes * 60, warmup=settings.training.warmup)
@@ -73,7 +73,7 @@ def load_or_train(
     if settings.teacher.steps <= 0 and settings.teacher.minutes <= 0:
         return None
     if path.is_file():
-        teacher = Teacher(labels)
+        teacher = Teacher(labels, settings.teacher.widths)
         teacher.load_state_dict(torch.load(path, weights_only=True))
         teacher.eval()
         return teacher

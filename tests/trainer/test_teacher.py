@@ -16,7 +16,7 @@ def _judgement(rows: int = 4) -> Judgement:
 
 
 def test_teacher_and_heads_speak_of_the_same_patches() -> None:
-    teacher = Teacher(labels=3).eval()
+    teacher = Teacher(labels=3, widths=(24, 48, 80, 128, 192)).eval()
     with torch.no_grad():
         judged = teacher(torch.zeros(2, 3, 128, 128))
         mine = VisionHeads(48, 3, teacher.map_channels)(torch.zeros(2, 64, 48))
