@@ -1,6 +1,6 @@
-"""Figures from labels and predictions: confusion, F1, the majority baseline, calibration error.
+"""Scores from labels and predictions: confusion, F1 and its kin, the majority baseline, calibration error.
 
-Pure: arrays in, numbers out. This file knows neither models nor files.
+Pure: arrays in, numbers out; the formulas are in counts.py. This file knows neither models nor files.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from trainer.evaluation import counts
 
 Labels = NDArray[np.int64]
 
@@ -23,23 +25,37 @@ class Scores:
     @property
     def accuracy(self) -> float:
         """Share of right answers; NaN for none."""
-        total = int(self.confusion.sum())
-        return float(np.trace(self.confusion) / total) if total else float("nan")
+        return float(counts.accuracy(self.confusion))
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """(L,): NaN for a label that was never answered."""
+        return counts.precision(self.confusion)
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        """(L,): NaN for a label that does not occur."""
+        return counts.recall(self.confusion)
 
     @property
     def f1(self) -> NDArray[np.float64]:
         """(L,): F1 of each label; NaN where it occurs neither in truth nor in prediction."""
-        right = np.diag(self.confusion).astype(np.float64)
-        both = self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
-        values = np.full(len(right), np.nan)
-        np.divide(2 * right, both, out=values, where=both > 0)
-        return values
+        return counts.f1(self.confusion)
 
     @property
     def macro_f1(self) -> float:
         """Mean F1 over the labels that occur in the truth; NaN for none."""
-        occurs = self.confusion.sum(axis=1) > 0
-        return float(self.f1[occurs].mean()) if occurs.any() else float("nan")
+        return float(counts.macro_f1(self.confusion))
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall over the labels that occur in the truth; NaN for none."""
+        return float(counts.balanced_accuracy(self.confusion))
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's: agreement beyond chance."""
+        return float(counts.kappa(self.confusion))
 
 
 def score(truth: Labels, predicted: Labels, labels: int) -> Scores:
@@ -53,8 +69,8 @@ def score(truth: Labels, predicted: Labels, labels: int) -> Scores:
     for name, values in (("truth", truth), ("predicted", predicted)):
         if values.size and not (values.min() >= 0 and values.max() < labels):
             raise ValueError(f"{name} must lie in 0..{labels - 1}, found {values.min()}..{values.max()}")
-    counts = np.bincount(truth * labels + predicted, minlength=labels * labels)
-    return Scores(counts.reshape(labels, labels))
+    pairs = np.bincount(truth * labels + predicted, minlength=labels * labels)
+    return Scores(pairs.reshape(labels, labels))
 
 
 def majority_baseline(truth: Labels, labels: int) -> Scores:
