@@ -203,7 +203,7 @@ def check_picture_use(use: PictureUse, least_fall: float) -> None:
     if not use.fall >= least_fall * use.margin:
         raise RunRefusedError(
             f"the reward margin is {use.margin:.4f} nats, and {use.with_wrong_pictures:.4f} with wrong pictures: the "
-            "run learned which words to prefer without looking. Are all pairs of one kind, or pictures and rows mixed up?"
+            "run learned which words to prefer without looking. Are all pairs of one kind, or rows mixed up?"
         )
 
 
