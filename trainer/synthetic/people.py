@@ -42,6 +42,8 @@ _SKIN_RGB = np.array(
 )
 """Linear light, at the borders between the tones."""
 
+_ARM_BONES = ("upperarm01", "lowerarm01", "wrist", "finger2-1", "finger3-1", "finger5-1")
+
 _FACE_PARTS = ("head", "nose", "eye", "mouth", "chin", "cheek", "ear", "forehead", "neck")
 
 
@@ -91,6 +93,8 @@ class Body:
     """3 x 3: how the head really stands."""
     left_wrist: Matrix
     """4 x 4: the pose of the bone."""
+    joints: Mapping[str, Vector] = field(default_factory=dict)
+    """Where the bones of the arms begin, by anny's names."""
 
     def eye_centres(self) -> tuple[Vector, Vector]:
         """Left (+x) and right."""
@@ -205,8 +209,14 @@ def pose_people(people: Sequence[Person], poses: Sequence[Pose]) -> list[Body]:
     bone_poses = posed["bone_poses"].numpy().astype(np.float64)
     rest = posed["rest_bone_poses"].numpy().astype(np.float64)
     head, wrist = bones["head"], bones["wrist.L"]
+    arms = {f"{name}.{side}": bones[f"{name}.{side}"] for name in _ARM_BONES for side in "LR"}
     return [
-        Body(vertices[k], bone_poses[k, head, :3, :3] @ rest[k, head, :3, :3].T, bone_poses[k, wrist])
+        Body(
+            vertices[k],
+            bone_poses[k, head, :3, :3] @ rest[k, head, :3, :3].T,
+            bone_poses[k, wrist],
+            {name: bone_poses[k, bone, :3, 3] for name, bone in arms.items()},
+        )
         for k in range(len(people))
     ]
 

@@ -59,6 +59,32 @@ class Recipe:
     webcam: float = 1.0
     """Strength of the camera's faults: 0 none, 1 ordinary, 2 bad."""
 
+    # Later keys. Their defaults draw what was drawn before there were such keys, so recipes may leave them out.
+    things: float = 0.0
+    """Share of paper pictures with print, a book, a writing hand or a phone instead of a bare sheet."""
+    distractors: float = 0.0
+    """Share of other pictures with such a thing that nobody looks at, a mug among them."""
+    arms: float = 0.0
+    """Share of hands at the face that come with their arm."""
+    second_monitor: float = 0.0
+    """Share of desks with a second screen beside the first."""
+    strands: float = 0.0
+    """Share of people with hair on whom it falls over a part of the face."""
+    virtual_background: float = 0.0
+    """Share of pictures with a picture behind the student, cut badly."""
+    portrait_blur: float = 0.0
+    """Share of pictures whose room is blurred behind a badly cut student."""
+    auto_exposure: float = 0.0
+    """Share of cameras that brighten a dark face and darken a burnt one."""
+    gamma: tuple[float, float] = (0.7, 1.5)
+    """Of the camera."""
+    tiny: float = 0.0
+    """Share of pictures that were only 40 to 64 px large once."""
+    h264: float = 0.0
+    """Share of pictures out of a video of few bits."""
+    cut_head: float = 0.0
+    """Share of heads that the picture's edge cuts."""
+
     def __post_init__(self) -> None:
         if len(self.classes) != 3 or min(self.classes) < 0 or sum(self.classes) <= 0:
             raise BadInputError(f"recipe {self.name!r}: `classes` needs three shares, found {self.classes}")
@@ -68,6 +94,13 @@ class Recipe:
             value = getattr(self, field.name)
             if field.type == "tuple[float, float]" and (len(value) != 2 or value[0] > value[1]):
                 raise BadInputError(f"recipe {self.name!r}: `{field.name}` needs [least, most], found {value}")
+
+    @property
+    def has_extras(self) -> bool:
+        """Whether any of the later keys differs from its default."""
+        names = [field.name for field in fields(self)]
+        defaults = {field.name: field.default for field in fields(self)}
+        return any(getattr(self, name) != defaults[name] for name in names[names.index("things") :])
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for a manifest."""

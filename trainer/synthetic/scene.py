@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import degrees, radians
 from typing import Any
@@ -119,12 +119,16 @@ class Scene:
         *,
         paper: Vector | None = None,
         hand: Mesh | None = None,
+        more: Sequence[Prop] = (),
     ) -> Picture:
-        """The student without background, (height, width, 4), 0 to 1, colours premultiplied; size (width, height)."""
+        """The student without background, (height, width, 4), 0 to 1, colours premultiplied; size (width, height).
+
+        `more` are props in the world.
+        """
         props = [self._on_head(part) for part in self.outfit.parts]
         if hand is not None:
             props.append(self._on_head(Prop(hand, self.person.skin_rgb * 0.95, 0.2, skin_like=1.0)))
-        props += desk_props(self.room, self.desk, self.origin, paper)
+        props += [*desk_props(self.room, self.desk, self.origin, paper), *more]
         middle = self.desk.screen + self.origin
         drawing = Drawing(
             vertices=self.body.vertices,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from monitor.errors import BadInputError, ClassroomError
+from trainer.synthetic.extras import Extras, draw_extras
 from trainer.synthetic.face import draw_actions
 from trainer.synthetic.gaze import Desk, HeadPose, Target, draw_desk, draw_head, draw_label, draw_target
 from trainer.synthetic.hands import draw_place, hand_at_face
@@ -22,16 +21,12 @@ from trainer.synthetic.recipe import Recipe
 from trainer.synthetic.renderer import Renderer
 from trainer.synthetic.room import draw_background, draw_room
 from trainer.synthetic.scene import Scene, settings
+from trainer.synthetic.shards import SHARD, Still, claim, is_finished, require_seeds, shard_path, write_shard
 from trainer.synthetic.wardrobe import Outfit, draw_outfit
 from trainer.synthetic.webcam import photograph
 
-SHARD = 500
-"""Pictures in one file."""
-
 _BATCH = 20
 """Bodies posed at once."""
-
-_LARGEST_SEED = 2**31
 
 
 @dataclass(slots=True)
@@ -47,14 +42,8 @@ class Draw:
     head: HeadPose
     pose: Pose
     closed: bool
-
-
-@dataclass(slots=True)
-class Still:
-    """One finished picture and its record."""
-
-    image_rgb: NDArray[np.uint8]
-    record: dict[str, Any]
+    extras: Extras | None = None
+    """What the recipe's later keys add; None for a recipe without them."""
 
 
 RenderStills = Callable[[Renderer, Sequence[int], Recipe], Iterator[Still]]
@@ -75,7 +64,11 @@ def draw_still(seed: int, recipe: Recipe) -> Draw:
     actions, closed = draw_actions(rng, target, head, recipe)
     arms = tuple(float(v) for v in rng.uniform((0.45, 0.0, 0.35) * 2, (1.05, 0.8, 1.2) * 2))
     pose = Pose(head, arms, float(rng.random()), actions)
-    return Draw(seed, rng, person, outfit, desk, target, head, pose, closed)
+    extras = None
+    if recipe.has_extras:
+        extras = draw_extras(seed, outfit, target, recipe)
+        pose = extras.with_fingers(pose)
+    return Draw(seed, rng, person, outfit, desk, target, head, pose, closed, extras)
 
 
 def render_stills(renderer: Renderer, seeds: Sequence[int], recipe: Recipe) -> Iterator[Still]:
@@ -106,11 +99,8 @@ def synthesize_stills(  # noqa: PLR0913  # the last four have defaults that near
     Returns the shards that are there.
     Raises BadInputError for a bad count or seed and for a folder of another recipe, ClassroomError for a full disk.
     """
-    if count < 1 or seed < 0 or seed + count > _LARGEST_SEED:
-        raise BadInputError(
-            f"count must be at least 1 and seeds lie in 0 to {_LARGEST_SEED}, found {count} from {seed}"
-        )
-    _claim(out, seed, shard_size, recipe)
+    require_seeds(count, seed)
+    claim(out, seed, shard_size, recipe)
     shards = range(-(-count // shard_size))
     renderer: Renderer | None = None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -118,7 +108,7 @@ def synthesize_stills(  # noqa: PLR0913  # the last four have defaults that near
         task = progress.add_task(f"{recipe.name} pictures", total=count)
         for k in (*shards[start_shard:], *shards[:start_shard]):
             seeds = range(seed + k * shard_size, seed + min(count, (k + 1) * shard_size))
-            if _is_finished(_shard(out, k), len(seeds)):
+            if is_finished(shard_path(out, k), len(seeds)):
                 progress.advance(task, len(seeds))
                 continue
             renderer = renderer or Renderer()
@@ -126,10 +116,10 @@ def synthesize_stills(  # noqa: PLR0913  # the last four have defaults that near
             for still in (render or render_stills)(renderer, seeds, recipe):
                 stills.append(still)
                 progress.advance(task)
-            _write_shard(_shard(out, k), stills, seed)
+            write_shard(shard_path(out, k), stills, seed)
     if renderer:
         renderer.close()
-    return [_shard(out, k) for k in shards if _shard(out, k).is_file()]
+    return [shard_path(out, k) for k in shards if shard_path(out, k).is_file()]
 
 
 def read_shard(path: Path) -> tuple[NDArray[np.uint8], list[dict[str, Any]]]:
@@ -141,7 +131,7 @@ def read_shard(path: Path) -> tuple[NDArray[np.uint8], list[dict[str, Any]]]:
 
 
 def _render(renderer: Renderer, draw: Draw, scene: Scene, recipe: Recipe) -> Still:
-    rng, target = draw.rng, draw.target
+    rng, target, extras = draw.rng, draw.target, draw.extras
     scene.turn_eyes(target.point)
     hand_place = draw_place(rng) if rng.random() < recipe.hand else "none"
     hand = hand_at_face(rng, scene.body, hand_place) if hand_place != "none" else None
@@ -149,12 +139,23 @@ def _render(renderer: Renderer, draw: Draw, scene: Scene, recipe: Recipe) -> Sti
     wide = rng.random() < recipe.wide_share
     scale = rng.uniform(*(recipe.frame_scale_wide if wide else recipe.frame_scale))
     shift = rng.uniform(-recipe.off_centre, recipe.off_centre, 2)
+    if extras is not None:
+        shift = extras.cut_shift(shift)
     frame = scene.frame_face(view, scale, (float(shift[0]), float(shift[1])))
     side = recipe.render_px
     background = draw_background(rng, (side, side))
     paper = target.point if target.label == "paper" else scene.room.paper_place
-    picture = scene.draw(renderer, view, frame, (side, side), background, paper=paper, hand=hand)
-    image = photograph(rng, picture, recipe.size_px, recipe.webcam)
+    if extras is None:
+        picture = scene.draw(renderer, view, frame, (side, side), background, paper=paper, hand=hand)
+        image = photograph(rng, picture, recipe.size_px, recipe.webcam)
+    else:
+        if extras.stage(scene, target, view, hand_place):
+            hand = None
+        paper = None if extras.staged.hides_sheet else paper
+        drawn = scene.cut_out(renderer, view, frame, (side, side), paper=paper, hand=hand, more=extras.staged.props)
+        box = scene.truth(view, frame, target.point).face_box
+        picture = extras.develop(drawn, background, scene.room.brightness, box)
+        image = extras.transmit(photograph(rng, picture, recipe.size_px, recipe.webcam, recipe.gamma))
     record = {
         "index": 0,
         "seed": draw.seed,
@@ -174,6 +175,7 @@ def _render(renderer: Renderer, draw: Draw, scene: Scene, recipe: Recipe) -> Sti
             "age": round(draw.person.age, 3),
             "weight": round(draw.person.phenotype["weight"], 3),
             "ancestry": {name: round(share, 3) for name, share in draw.person.ancestry.items()},
+            **({} if extras is None else extras.setting),
         },
     }
     return Still(image, record)
@@ -189,49 +191,3 @@ def _groups(draw: Draw, hand_place: str) -> dict[str, Any]:
         **draw.outfit.groups(),
         "occlusion": occlusion,
     }
-
-
-def _shard(out: Path, index: int) -> Path:
-    return out / f"shard_{index:05d}.npz"
-
-
-def _is_finished(path: Path, count: int) -> bool:
-    """Whether a shard is there with this many pictures; a last shard grows when more are asked for."""
-    records = path.with_suffix(".jsonl")
-    return path.is_file() and len(records.read_text(encoding="utf-8").splitlines()) >= count
-
-
-def _claim(out: Path, seed: int, shard_size: int, recipe: Recipe) -> None:
-    """Write the manifest, or make sure that the folder's own says the same."""
-    manifest = {"seed": seed, "shard": shard_size, "recipe": recipe.as_dict()}
-    text = json.dumps(manifest, indent=2) + "\n"
-    path = out / "manifest.json"
-    out.mkdir(parents=True, exist_ok=True)
-    if not path.is_file():
-        _replace(path, text.encode())
-    elif json.loads(path.read_text(encoding="utf-8")) != json.loads(text):
-        raise BadInputError(f"{path}: made with another seed or recipe; choose an empty folder for {recipe.name!r}")
-
-
-def _write_shard(path: Path, stills: Sequence[Still], seed: int) -> None:
-    """Records first, pictures last: a shard counts once its .npz is there."""
-    lines = [json.dumps({**still.record, "index": still.record["seed"] - seed}) for still in stills]
-    _replace(path.with_suffix(".jsonl"), ("\n".join(lines) + "\n").encode())
-    unfinished = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        with unfinished.open("wb") as file:
-            np.savez(file, images=np.stack([still.image_rgb for still in stills]))
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise ClassroomError(f"{path} could not be written: {error}; finished shards are kept, run again") from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise ClassroomError(f"{path} could not be written: {error}") from error

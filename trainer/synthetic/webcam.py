@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +51,13 @@ def draw_webcam(rng: np.random.Generator) -> Webcam:
     )
 
 
-def photograph(rng: np.random.Generator, picture: Picture, side_px: int, strength: float = 1.0) -> NDArray[np.uint8]:
+def photograph(
+    rng: np.random.Generator,
+    picture: Picture,
+    side_px: int,
+    strength: float = 1.0,
+    gamma_range: tuple[float, float] = (0.7, 1.5),
+) -> NDArray[np.uint8]:
     """The square picture as a webcam delivers it, (side, side, 3) uint8 RGB; strength 0 only scales it."""
     if rng.random() < 0.25 * strength:
         picture = _motion_blur(rng, picture)
@@ -58,7 +66,7 @@ def photograph(rng: np.random.Generator, picture: Picture, side_px: int, strengt
         share = rng.uniform(0.3 if strength > 1 else 0.4, 0.9)
         small = _resize(picture, max(24, int(side_px * share)), cv2.INTER_AREA)
         picture = _resize(small, side_px, int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC])))
-    gamma, gain, tint = rng.uniform(0.7, 1.5), rng.uniform(0.75, 1.2), 1 + rng.normal(0, 0.06, 3)
+    gamma, gain, tint = rng.uniform(*gamma_range), rng.uniform(0.75, 1.2), 1 + rng.normal(0, 0.06, 3)
     noise = rng.choice([0.0, 0.01, 0.02, 0.05]) * strength
     if strength > 0:
         picture = (np.clip(picture, 0, 1) ** gamma * gain * tint).astype(np.float32)
@@ -67,6 +75,33 @@ def photograph(rng: np.random.Generator, picture: Picture, side_px: int, strengt
     if rng.random() < 0.8 * strength:
         pixels = _jpeg(pixels, int(rng.integers(25, 95) / max(1.0, strength**0.5)))
     return np.ascontiguousarray(pixels)
+
+
+def make_tiny(rng: np.random.Generator, picture: Picture) -> Picture:
+    """The picture as if it had been 40 to 64 px large: a tile of a big gallery, or of a bad line."""
+    side = picture.shape[0]
+    small = _resize(picture, int(rng.integers(40, 65)), cv2.INTER_AREA)
+    return _resize(
+        small, side, int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST], p=[0.6, 0.3, 0.1]))
+    )
+
+
+def compress_video(rng: np.random.Generator, pixels_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture (height, width, 3; both even) as the last of a few frames of H.264 with few bits."""
+    height, width = pixels_rgb.shape[:2]
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = width, height, "yuv420p", Fraction(1, 15)
+    crf = str(int(rng.integers(27, 42)))
+    encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": crf, "threads": "1"}
+    decoder = av.CodecContext.create("h264", "r")
+    decoder.thread_count = 1
+    shift = int(rng.integers(-2, 3))
+    packets = []
+    for moved in (np.roll(pixels_rgb, shift, axis=1), pixels_rgb):
+        packets += encoder.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(moved), format="rgb24"))
+    packets += encoder.encode(None)
+    frames = [frame for packet in packets for frame in decoder.decode(packet)] + decoder.decode(None)
+    return np.ascontiguousarray(frames[-1].to_ndarray(format="rgb24"))
 
 
 def _resize(picture: Picture, side_px: int, method: int) -> Picture:
