@@ -1,0 +1,94 @@
+"""Reads the project's own store as a corpus: crops that people labelled and that may be trained on.
+
+Under the rubric asked for, a crop has the label that all who judged it agree on; where they differ it is refused and
+counted. Crops that nobody labelled yet are items without a label. This file knows no SQL and no model.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from monitor.rubric import Rubric
+from monitor.store.reader import StoreReader
+from monitor.store.records import Annotation, KeptCrop
+from monitor.store.review import current_annotations, kept_crop, kept_crops
+from trainer.corpora.pictures import decode
+from trainer.corpora.record import NO_LABEL, Corpus, Item, Reading, Refusal, label_index
+
+NAME = "classroom"
+_HEADER = b"SQLite format 3\x00"
+
+
+def is_classroom(path: Path) -> bool:
+    """Whether a path is the file of a store."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_HEADER)) == _HEADER
+
+
+def open_classroom(path: Path, rubric: Rubric) -> Corpus:
+    """List the kept crops of a store.
+
+    Raises:
+        BadInputError: a stored label that the rubric lacks: it was changed since.
+        StoreError: no store, or one of another version.
+    """
+    items: list[Item] = []
+    refused: list[Refusal] = []
+    with StoreReader(path) as reader:
+        answers: dict[str, list[Annotation]] = defaultdict(list)
+        for annotation in current_annotations(reader, rubric.rubric_id):
+            answers[annotation.crop_id].append(annotation)
+        for crop in kept_crops(reader):
+            label = _label(answers.pop(crop.crop_id, []), rubric, f"{path}, crop {crop.crop_id}")
+            if isinstance(label, str):
+                refused.append(Refusal(crop.crop_id, label))
+            else:
+                items.append(_item(crop, label))
+    refused += [Refusal(crop_id, "its picture was purged") for crop_id in answers]
+    return Corpus(NAME, rubric.names, tuple(items), tuple(refused), _Pictures(path))
+
+
+def _label(answers: Sequence[Annotation], rubric: Rubric, where: str) -> int | str:
+    """The label that counts, NO_LABEL where nobody answered, or why the crop is not used."""
+    if not answers:
+        return NO_LABEL
+    if not all(answer.may_train for answer in answers):
+        return "may not be trained on"
+    said = {answer.label for answer in answers}
+    if said == {None}:
+        return "can't tell"
+    if len(said) > 1:
+        return "people disagree"
+    (only,) = said
+    return label_index(str(only), rubric.names, where)
+
+
+def _item(crop: KeptCrop, label: int) -> Item:
+    if crop.corpus is not None:
+        person, video = crop.person or "", crop.video or ""
+        return Item(crop.crop_id, crop.crop_id, None, label, person, video, {"corpus": crop.corpus})
+    person, video = crop.student_id or "", crop.lecture_id or ""
+    return Item(crop.crop_id, crop.crop_id, None, label, person, video, {"corpus": NAME}, at_s=crop.pts_s)
+
+
+class _Pictures:
+    """Reads the pictures of crops, one look into the store at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self, items: Sequence[Item]) -> Iterator[Reading]:
+        """Each item's picture, in order."""
+        with StoreReader(self._path) as reader:
+            for place, item in enumerate(items):
+                crop = kept_crop(reader, item.source)
+                if crop is None or crop.picture is None:
+                    yield place, "its picture was purged"
+                else:
+                    yield place, decode(np.frombuffer(crop.picture, np.uint8))
