@@ -1,10 +1,11 @@
 """How many heads the finder that ships finds in tiles, how many it makes up, and what a tile costs on one core.
 
-    python -m benchmarks.heads [--recording PATH] [--every S] [--rendered PEOPLE]
+    python -m benchmarks.heads [--recording PATH] [--every S] [--rendered PEOPLE] [--face-model FILE]
 
 On the tiles of the real gallery recording, cameras on and off, against its faces.json (the centre of the box inside the
 face, its larger side 0.7 to 2.5 times the face's); and with --rendered on webcam pictures of rendered students, each
-once frontal, turned, bowed and thrown back. Prints one JSON object last. Times are of this thread's processor.
+once frontal, turned, bowed and thrown back. --face-model measures a YuNet file instead. Prints one JSON object last.
+Times are of this thread's processor.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import cv2
 import numpy as np
 
 from monitor.schema import Box, Image
-from monitor.students.faces import FaceFinder
+from monitor.students.facemodel import FindsFaces, open_face_finder
 
 ROOT = Path(os.environ.get("CLASSROOM_REAL_DATA", Path(__file__).parents[2] / "shared" / "real"))
 RECORDING = ROOT / "gallery" / "gallery_720p_24.mp4"
@@ -96,7 +97,7 @@ def real_tiles(recording: Path, every_s: int) -> Iterator[tuple[list[Image], lis
             yield tiles, true
 
 
-def measure_real(finder: FaceFinder, recording: Path, every_s: int) -> dict[str, Any]:
+def measure_real(finder: FindsFaces, recording: Path, every_s: int) -> dict[str, Any]:
     """Recall and false heads on the recording, the time a tile took, and whether each meets its bar."""
     tally, looked_at, spent_s = Tally(), 0, 0.0
     finder.find([np.zeros((TILE_PX[1], TILE_PX[0], 3), np.uint8)])  # the first call also sets the network up
@@ -150,7 +151,7 @@ def rendered_tiles(people: int) -> Iterator[tuple[str, Image, Box]]:
     renderer.close()
 
 
-def measure_rendered(finder: FaceFinder, people: int) -> dict[str, Any]:
+def measure_rendered(finder: FindsFaces, people: int) -> dict[str, Any]:
     """Recall by how the head stands, and false heads, on pictures of students whom nothing was trained on."""
     tallies = {stance: Tally() for stance in STANCES}
     for stance, picture, face in rendered_tiles(people):
@@ -185,15 +186,16 @@ def main() -> None:
     parser.add_argument("--recording", type=Path, default=RECORDING)
     parser.add_argument("--every", type=int, default=1, help="seconds between samples")
     parser.add_argument("--rendered", type=int, default=0, metavar="PEOPLE", help="render so many students as well")
+    parser.add_argument("--face-model", type=Path, help="a YuNet file, instead of the finder that ships")
     options = parser.parse_args()
     cv2.setNumThreads(1)  # or the time of OpenCV's own threads would not be counted
-    finder = FaceFinder()
-    result: dict[str, Any] = {}
+    finder = open_face_finder(options.face_model)
+    result: dict[str, Any] = {"finder": finder.model_id}
     if options.recording.is_file():
         result["real"] = measure_real(finder, options.recording, options.every)
     if options.rendered:
         result["rendered"] = measure_rendered(finder, options.rendered)
-    if not result:
+    if len(result) == 1:
         parser.error(f"{options.recording}: no such recording; set CLASSROOM_REAL_DATA, or give --rendered")
     print(json.dumps(result))
 

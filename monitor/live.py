@@ -22,6 +22,7 @@ from monitor.schema import Frame, Lecture, Moment
 from monitor.sources.source import Source, SourceCounts, open_source
 from monitor.store.database import Store
 from monitor.store.records import MonitorStatus, ResumePoint
+from monitor.students.facemodel import open_face_finder
 from monitor.vlm.bundled import BundledClassifier
 
 SAME_LECTURE_WITHIN_S = 600
@@ -50,6 +51,7 @@ class LiveMonitor:
         rubric = load_rubric(settings.rubric, research=settings.research)
         bundle = open_bundle(settings.bundle)
         classifier = BundledClassifier(bundle, rubric, threads=inference_threads())
+        faces = open_face_finder(settings.face_model, settings.face_model_sha256)
         self._store = Store.open(store)
         try:
             self.lecture_id, point = self._choose_lecture(source, lecture_id, rubric.rubric_id)
@@ -73,6 +75,7 @@ class LiveMonitor:
                 wait_for_names=False,
                 keep_pictures=settings.keep_pictures,
                 resume_state=(point.resume_state or None) if point else None,
+                faces=faces,
             )
         except BaseException:
             self._store.close()

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from monitor.schema import Box, Crop, Frame, Image, Moment, Observation, Prediction, Track
 from monitor.students.crops import cut_crop
+from monitor.students.facemodel import FindsFaces
 from monitor.students.finder import StudentFinder
 from monitor.students.thumbnails import thumbnail_jpeg
 from monitor.timeline.episodes import EpisodeBuilder
@@ -33,6 +34,7 @@ class Pipeline:
         wait_for_names: read names at once (recordings) or on a thread of their own (live).
         keep_pictures: whether moments carry thumbnails.
         resume_state: `resume_state` of the last moment stored, to go on exactly there.
+        faces: finds the faces; None is the finder that ships.
     """
 
     def __init__(  # noqa: PLR0913 - the one place where all the stages meet
@@ -47,6 +49,7 @@ class Pipeline:
         wait_for_names: bool = True,
         keep_pictures: bool = True,
         resume_state: str | None = None,
+        faces: FindsFaces | None = None,
     ) -> None:
         state = json.loads(resume_state) if resume_state else {}
         self.lecture_id = lecture_id
@@ -60,6 +63,7 @@ class Pipeline:
             opted_out=opted_out,
             state=state.get("finder"),
             wait_for_names=wait_for_names,
+            faces=faces,
         )
         self._smoother = Smoother(classifier.rubric.names, state=state.get("smoother"))
         self._episodes = EpisodeBuilder(state=state.get("episodes"))

@@ -90,7 +90,14 @@ def summarize(reader: StoreReader, scored: ScoredRecording, rubric: Rubric) -> R
 
 
 def write_results(
-    store: Path, out: Path, scored: Sequence[ScoredRecording], settings: MonitorSettings, rubric: Rubric, bundle: Bundle
+    store: Path,
+    out: Path,
+    scored: Sequence[ScoredRecording],
+    settings: MonitorSettings,
+    rubric: Rubric,
+    bundle: Bundle,
+    *,
+    face_finder: str,
 ) -> tuple[list[str], list[RecordingSummary]]:
     """Write all files of a batch run into `out`; each appears whole or not at all.
 
@@ -106,7 +113,7 @@ def write_results(
         write_students_csv(reader, ids, out / STUDENTS)
         write_episodes_csv(reader, ids, out / EPISODES, recordings=recordings)
         summaries = [summarize(reader, recording, rubric) for recording in scored]
-        (out / SUMMARY).write_text(_summary_json(summaries, settings, rubric, bundle), encoding="utf-8")
+        (out / SUMMARY).write_text(_summary_json(summaries, settings, rubric, bundle, face_finder), encoding="utf-8")
         reports = _write_reports(reader, out, scored)
     return [LABELS, STUDENTS, EPISODES, SUMMARY, *reports], summaries
 
@@ -124,12 +131,13 @@ def _write_reports(reader: StoreReader, out: Path, scored: Sequence[ScoredRecord
 
 
 def _summary_json(
-    summaries: Sequence[RecordingSummary], settings: MonitorSettings, rubric: Rubric, bundle: Bundle
+    summaries: Sequence[RecordingSummary], settings: MonitorSettings, rubric: Rubric, bundle: Bundle, face_finder: str
 ) -> str:
     summary: dict[str, Any] = {
         "classroom_monitor": version("classroom-monitor"),
         "model_id": bundle.model_id,
         "adapter_id": None,
+        "face_finder": face_finder,
         "rubric_id": rubric.rubric_id,
         "labels": list(rubric.names),
         "rate": settings.rate,

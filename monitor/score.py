@@ -20,6 +20,7 @@ from monitor.rubric import load_rubric
 from monitor.schema import Lecture
 from monitor.sources.source import Source, open_source
 from monitor.store.database import Store
+from monitor.students.facemodel import FindsFaces, open_face_finder
 from monitor.vlm.bundled import BundledClassifier
 
 ProgressReport = Callable[[str, float, float | None], None]
@@ -57,13 +58,14 @@ def score_recordings(
     rubric = load_rubric(settings.rubric, research=settings.research)
     bundle = open_bundle(settings.bundle)
     classifier = BundledClassifier(bundle, rubric, threads=inference_threads())
+    faces = open_face_finder(settings.face_model, settings.face_model_sha256)
     out.mkdir(parents=True, exist_ok=True)
     if restart:
         _forget(out)
     result = ScoreResult()
     scored: list[ScoredRecording] = []
     with Store.open(out / STORE_NAME, durable=False) as store:
-        run = BatchRun(store, settings, classifier, report)
+        run = BatchRun(store, settings, classifier, faces, report)
         for recording in recordings:
             try:
                 scored.append(run.score(recording))
@@ -71,7 +73,9 @@ def score_recordings(
                 result.errors.append(str(error))
     if not scored:
         return result
-    result.written, summaries = write_results(out / STORE_NAME, out, scored, settings, rubric, bundle)
+    result.written, summaries = write_results(
+        out / STORE_NAME, out, scored, settings, rubric, bundle, face_finder=faces.model_id
+    )
     for summary in summaries:
         result.warnings.extend(f"{summary.recording}: {fault}" for fault in summary.faults)
         if summary.students == 0:
@@ -89,6 +93,7 @@ class BatchRun:
     store: Store
     settings: MonitorSettings
     classifier: BundledClassifier
+    faces: FindsFaces
     report: ProgressReport
 
     def score(self, recording: Path) -> ScoredRecording:
@@ -130,6 +135,7 @@ class BatchRun:
             opted_out=self.store.opted_out(scored.lecture_id),
             keep_pictures=False,
             resume_state=resume_state,
+            faces=self.faces,
         )
         try:
             for frame in source.frames():
@@ -142,13 +148,15 @@ class BatchRun:
     def _lecture_id(self, recording: Path) -> str:
         """Named by what it is made of: the same recording under the same settings is the same lecture."""
         settings, classifier = self.settings, self.classifier
-        made_of = (
+        made_of: tuple[str, ...] = (
             f"{settings.rate:g}",
             settings.layout,
             classifier.rubric.rubric_id,
             classifier.model_id,
             fingerprint(recording),
         )
+        if settings.face_model is not None:
+            made_of += (self.faces.model_id,)
         return f"rec-{hashlib.sha256('|'.join(made_of).encode()).hexdigest()[:12]}"
 
 

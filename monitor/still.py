@@ -12,7 +12,7 @@ from monitor.rubric import load_rubric
 from monitor.schema import Box, Crop, Image
 from monitor.sources.stills import read_picture
 from monitor.students.crops import cut_crop
-from monitor.students.faces import FaceFinder
+from monitor.students.facemodel import open_face_finder
 from monitor.vlm.bundled import BundledClassifier
 
 
@@ -31,7 +31,7 @@ def label_pictures(
     """
     rubric = load_rubric(settings.rubric, research=settings.research)
     classifier = BundledClassifier(open_bundle(settings.bundle), rubric, threads=inference_threads())
-    finder = None if whole else FaceFinder()
+    finder = None if whole else open_face_finder(settings.face_model, settings.face_model_sha256)
     for picture in pictures:
         image = read_picture(picture)
         if image is None:

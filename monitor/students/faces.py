@@ -30,6 +30,8 @@ _PIXELS_A_CALL = 4 * 192 * 96
 class FaceFinder:
     """Face boxes of many pictures at once, on one thread unless told otherwise."""
 
+    model_id = "centerface"
+
     def __init__(self, threads: int = 1) -> None:
         self._network = CenterFaceNetwork(threads)
 
@@ -52,6 +54,11 @@ class FaceFinder:
         return found
 
 
+def input_side(image: Image, longer_side_px: int | None) -> int:
+    """Longer side in px at which a network looks at a picture: as told, else as at a tile or a room."""
+    return longer_side_px or (TILE_SIDE_PX if max(image.shape[:2]) <= _SMALL_PX else ROOM_SIDE_PX)
+
+
 def _by_input_size(images: Sequence[Image], longer_side_px: int | None) -> dict[tuple[int, int], list[int]]:
     """Indices of the pictures that share an input size (width, height): nearest multiples of the stride."""
     groups: dict[tuple[int, int], list[int]] = {}
@@ -59,8 +66,7 @@ def _by_input_size(images: Sequence[Image], longer_side_px: int | None) -> dict[
         height, width = image.shape[:2]
         if min(height, width) < 8:
             continue
-        small = max(height, width) <= _SMALL_PX
-        scale = (longer_side_px or (TILE_SIDE_PX if small else ROOM_SIDE_PX)) / max(height, width)
+        scale = input_side(image, longer_side_px) / max(height, width)
         size = (max(1, round(width * scale / STRIDE)) * STRIDE, max(1, round(height * scale / STRIDE)) * STRIDE)
         groups.setdefault(size, []).append(index)
     return groups

@@ -14,7 +14,8 @@ from typing import Any
 from monitor.errors import BadInputError
 from monitor.schema import Box, Frame, Presence, Track
 from monitor.students.camera import is_camera_off
-from monitor.students.faces import ROOM_SIDE_PX, FaceFinder
+from monitor.students.facemodel import FindsFaces, open_face_finder
+from monitor.students.faces import ROOM_SIDE_PX
 from monitor.students.facetracks import FaceTracks
 from monitor.students.galleryview import GalleryView
 from monitor.students.headsearch import larger_face
@@ -56,6 +57,7 @@ class StudentFinder:
         state: what `state()` gave after a frame; the next frame is treated as if nothing had come between.
         wait_for_names: read names inside `find` (recordings: the same input gives the same answer), or on a thread of
             their own, taken up at a later frame (live).
+        faces: finds the faces; None is the finder that ships.
 
     Raises:
         BadInputError: no such layout.
@@ -70,6 +72,7 @@ class StudentFinder:
         opted_out: Collection[str] = (),
         state: str | None = None,
         wait_for_names: bool = True,
+        faces: FindsFaces | None = None,
     ) -> None:
         if layout not in LAYOUTS:
             raise BadInputError(f"--layout must be one of {', '.join(LAYOUTS)}, found {layout!r}")
@@ -82,7 +85,7 @@ class StudentFinder:
         self._told: dict[str, str] = saved.get("told", {})
         self._opted_out = frozenset(opted_out)
         self._roster = Roster(known_names or {}, opted_out, saved.get("roster"))
-        self._faces = FaceFinder()
+        self._faces = faces or open_face_finder()
         self._gallery = GalleryView(
             self._roster,
             self._faces,

@@ -11,7 +11,7 @@ from typing import Any
 from monitor.schema import Box, Frame, Image, Presence, Track
 from monitor.students.appearance import look_at
 from monitor.students.camera import StillWatch, is_camera_off
-from monitor.students.faces import FaceFinder
+from monitor.students.facemodel import FindsFaces
 from monitor.students.headsearch import HeadSearch, Seat
 from monitor.students.names import NameReader, NameReading
 from monitor.students.nameworker import NameWorker, Request
@@ -39,7 +39,7 @@ class GalleryView:
     def __init__(
         self,
         roster: Roster,
-        faces: FaceFinder,
+        faces: FindsFaces,
         *,
         opted_out: Collection[str],
         wait_for_names: bool,

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitor.schema import Box, Detection, Image
-from monitor.students.faces import TILE_SIDE_PX, FaceFinder
+from monitor.students.facemodel import FindsFaces
+from monitor.students.faces import TILE_SIDE_PX
 
 LOOK_AGAIN_S = 3.0
 """A picture that seems still is looked at again after so long."""
@@ -47,7 +48,7 @@ class _Head:
 class HeadSearch:
     """Heads of all students, from frame to frame."""
 
-    def __init__(self, finder: FaceFinder, state: dict[str, list[Any]] | None = None) -> None:
+    def __init__(self, finder: FindsFaces, state: dict[str, list[Any]] | None = None) -> None:
         self._finder = finder
         self._heads: dict[str, _Head] = {}
         for student_id, (tile, face, *times) in (state or {}).items():
