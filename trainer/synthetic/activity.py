@@ -192,7 +192,7 @@ def _hold(
         way = direction(radians(rng.normal(0.0, 14.0)), radians(rng.uniform(38.0, 68.0)))
     longest = float(np.linalg.norm(target.point)) - 0.04 if activity.looked_at else 0.5
     for _ in range(6):
-        distance = min(rng.uniform(0.2, 0.42), longest)
+        distance = min(rng.uniform(0.19, 0.38), longest)
         middle = scene.eyes + way * distance
         toward = -way + rng.uniform(-0.1, 0.35) * _UP
         place = things.facing(middle, toward, rng.normal(0.0, 0.08))
@@ -271,4 +271,4 @@ def _hides_face(scene: Scene, view: Matrix, place: things.Place, half_m: float) 
     corners = place.middle + half_m * np.array([place.top, -place.top, place.right, -place.right])
     seen = project(view, corners)
     beside = seen[:, 0].min() > high[0] or seen[:, 0].max() < low[0]
-    return not beside and bool(seen[:, 1].max() > low[1] + 0.3 * (high[1] - low[1]))
+    return not beside and bool(seen[:, 1].max() > low[1] + 0.38 * (high[1] - low[1]))

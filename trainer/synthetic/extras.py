@@ -5,7 +5,7 @@ It has a random generator of its own, made of the seed, so that everything else 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from trainer.synthetic.room import Picture, draw_background
 from trainer.synthetic.scene import Scene
 from trainer.synthetic.strands import lock_of_hair
 from trainer.synthetic.wardrobe import Outfit
-from trainer.synthetic.webcam import compress_video, make_tiny
+from trainer.synthetic.webcam import compress_video, make_tiny, reach_past_tile
 
 _STREAM = 7919
 """Second part of the seed of this generator."""
@@ -39,6 +39,7 @@ class Extras:
     is_exposed: bool
     is_tiny: bool
     is_video: bool
+    is_at_edge: bool
     staged: Staged = field(default_factory=Staged)
     setting: dict[str, Any] = field(default_factory=dict)
     """For the record of the picture."""
@@ -71,6 +72,7 @@ class Extras:
             "cut_head": self.is_cut,
             "tiny": self.is_tiny,
             "h264": self.is_video,
+            "tile_edge": self.is_at_edge,
             "second_monitor": scene.desk.second is not None,
         }
         return with_arm
@@ -93,20 +95,23 @@ class Extras:
         picture = backdrop.put_behind(self.rng, self.backdrop, drawn, room, other)
         return make_tiny(self.rng, picture) if self.is_tiny else picture
 
-    def transmit(self, image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The picture after the line."""
-        return compress_video(self.rng, image_rgb) if self.is_video else image_rgb
+    def transmit(self, image_rgb: NDArray[np.uint8], face_box: tuple[float, float, float, float]) -> NDArray[np.uint8]:
+        """The picture after the line, cut out of a tile."""
+        if self.is_video:
+            image_rgb = compress_video(self.rng, image_rgb)
+        return reach_past_tile(self.rng, image_rgb, face_box) if self.is_at_edge else image_rgb
 
 
 def draw_extras(seed: int, outfit: Outfit, target: Target, recipe: Recipe) -> Extras:
     """The choices for the picture of this seed; adds a lock of hair to the outfit where it is due."""
     rng = np.random.default_rng((seed, _STREAM))
-    shares = (recipe.cut_head, recipe.auto_exposure, recipe.tiny, recipe.h264, recipe.strands)
-    cut, exposed, tiny, video, strands = (bool(draw < share) for draw, share in zip(rng.random(5), shares, strict=True))
+    shares = (recipe.cut_head, recipe.auto_exposure, recipe.tiny, recipe.h264, recipe.tile_edge, recipe.strands)
+    draws = rng.random(len(shares))
+    cut, exposed, tiny, video, at_edge, strands = (bool(d < share) for d, share in zip(draws, shares, strict=True))
     activity = draw_activity(rng, target, recipe)
-    extras = Extras(rng, activity, backdrop.draw_kind(rng, recipe), cut, exposed, tiny, video)
+    extras = Extras(rng, activity, backdrop.draw_kind(rng, recipe), cut, exposed, tiny, video, at_edge)
     lock = lock_of_hair(rng, outfit) if strands else None
     if lock is not None:
-        outfit.parts.append(replace(lock))
+        outfit.parts.append(lock)
     extras.setting["strands"] = lock is not None
     return extras

@@ -84,6 +84,8 @@ class Recipe:
     """Share of pictures out of a video of few bits."""
     cut_head: float = 0.0
     """Share of heads that the picture's edge cuts."""
+    tile_edge: float = 0.0
+    """Share of crops that reach past their tile, where its edge pixels are repeated."""
 
     def __post_init__(self) -> None:
         if len(self.classes) != 3 or min(self.classes) < 0 or sum(self.classes) <= 0:

@@ -155,7 +155,7 @@ def _render(renderer: Renderer, draw: Draw, scene: Scene, recipe: Recipe) -> Sti
         drawn = scene.cut_out(renderer, view, frame, (side, side), paper=paper, hand=hand, more=extras.staged.props)
         box = scene.truth(view, frame, target.point).face_box
         picture = extras.develop(drawn, background, scene.room.brightness, box)
-        image = extras.transmit(photograph(rng, picture, recipe.size_px, recipe.webcam, recipe.gamma))
+        image = extras.transmit(photograph(rng, picture, recipe.size_px, recipe.webcam, recipe.gamma), box)
     record = {
         "index": 0,
         "seed": draw.seed,

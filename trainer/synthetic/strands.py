@@ -18,7 +18,7 @@ def lock_of_hair(rng: np.random.Generator, outfit: Outfit) -> Prop | None:
     side = float(rng.choice([-1.0, 1.0]))
     start, end = side * rng.uniform(-0.015, 0.045), side * rng.uniform(0.025, 0.066)
     length = rng.uniform(0.05, 0.17)
-    spread = rng.uniform(0.004, 0.016)
+    spread = rng.uniform(0.003, 0.013)
     ribbons = [_ribbon(rng, start, end, length, spread) for _ in range(int(rng.integers(5, 12)))]
     points = np.concatenate([ribbon.points for ribbon in ribbons])
     triangles = np.concatenate([ribbon.triangles + k * 2 * _STEPS for k, ribbon in enumerate(ribbons)])
@@ -31,7 +31,7 @@ def _ribbon(rng: np.random.Generator, start: float, end: float, length: float, s
     along = np.linspace(0.0, 1.0, _STEPS)
     x = start + rng.normal(0.0, spread) + (end - start + rng.normal(0.0, spread * 0.6)) * along**1.3
     z = 0.078 + rng.normal(0.0, 0.004) - length * rng.uniform(0.75, 1.05) * along
-    thick = rng.uniform(0.001, 0.0026) * (1.05 - along**2)
+    thick = rng.uniform(0.0014, 0.004) * (1.05 - along**2)
     middle = np.stack([x, _front(x, z) - rng.uniform(0.003, 0.009), z], 1)
     aside = np.stack([thick, np.zeros(_STEPS), np.zeros(_STEPS)], 1)
     points: Points = np.concatenate([middle - aside, middle + aside])

@@ -104,6 +104,23 @@ def compress_video(rng: np.random.Generator, pixels_rgb: NDArray[np.uint8]) -> N
     return np.ascontiguousarray(frames[-1].to_ndarray(format="rgb24"))
 
 
+def reach_past_tile(
+    rng: np.random.Generator, pixels_rgb: NDArray[np.uint8], box: tuple[float, float, float, float]
+) -> NDArray[np.uint8]:
+    """The crop of a student who sits at a tile's edge, which may cut the head: the edge pixels are repeated.
+
+    The box of the face is x1, y1, x2, y2 in shares of the picture; at most a quarter of it is lost.
+    """
+    side = len(pixels_rgb)
+    quarters = int(rng.choice([0, 1, 2, 3], p=[0.4, 0.2, 0.2, 0.2]))  # above, and the other sides, turned to the top
+    nearest = (box[1], 1 - box[2], 1 - box[3], box[0])[quarters]
+    far = (box[3] - box[1], box[2] - box[0])[quarters % 2]
+    edge = int(np.clip(rng.uniform(0.0, max(0.03, nearest + 0.25 * far)) * side, 1, 0.45 * side))
+    turned = np.rot90(pixels_rgb, quarters).copy()
+    turned[:edge] = turned[edge]
+    return np.ascontiguousarray(np.rot90(turned, -quarters))
+
+
 def _resize(picture: Picture, side_px: int, method: int) -> Picture:
     return np.asarray(cv2.resize(picture, (side_px, side_px), interpolation=method), dtype=np.float32)
 
