@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 DOORS = ("monitor.schema", "monitor.errors", "monitor.rubric", "monitor.store", "monitor.vlm", "monitor.bundle")
 ROOMS = {
     "monitor": ("monitor",),
-    "trainer": ("trainer", *DOORS, "monitor.students.crops"),
+    "trainer": ("trainer", *DOORS, "monitor.students.crops", "monitor.students.headcut"),
     "export": ("export", *DOORS),
     "dashboard": ("dashboard", *(door for door in DOORS if door != "monitor.vlm")),
 }

@@ -62,7 +62,7 @@ def open_daisee(folder: Path, rubric: Rubric) -> Corpus:
             items |= {item.item_id: item for item in stills}
     refused += [Refusal(name, "a label without its clip") for name in sorted(levels.keys() - met)]
     refused += unknown_relabels(relabels, items)
-    return Corpus(NAME, rubric.names, tuple(items.values()), tuple(refused), read_clips)
+    return Corpus(NAME, rubric.names, tuple(items.values()), tuple(refused), read_clips, frames=True)
 
 
 def _is_own(rubric: Rubric) -> bool:

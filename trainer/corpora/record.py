@@ -27,6 +27,9 @@ UNREADABLE_SHARE = 0.02
 UNREADABLE_FREE = 3
 """So many are forgiven whatever the share, up to half of them: two per cent of a small set is less than one picture."""
 
+NOBODY_SHARE = 0.25
+"""In so many of a corpus's whole frames nobody may be found; more, and these are no pictures of students."""
+
 _UNKNOWN = (float("nan"),) * 4
 _SHOWN = 5
 """Names in an error message; the rest is counted."""
@@ -173,6 +176,8 @@ class Corpus:
     items: tuple[Item, ...]
     refused: tuple[Refusal, ...]
     reader: Reader
+    frames: bool = False
+    """Whether pictures are whole frames of a camera, out of which the head is to be cut as the monitor does."""
 
     def pictures(self, items: Sequence[Item]) -> Iterator[Reading]:
         """The pictures at their own size, red-green-blue, in the order in which the format gives them."""
@@ -191,23 +196,34 @@ class Corpus:
         Args:
             items: of this corpus; rows come out in their order.
             side_px: side of the squares.
-            cut: cuts the head out first, where pictures show more than that; a picture without one is skipped.
-            unreadable_share: up to so many of the pictures may fail (and UNREADABLE_FREE in any case); those are left
-                out and named in `skipped`.
+            cut: cuts the student out first. None is `head_cut` for whole frames, and nothing for pictures of heads;
+                `whole` cuts nothing anywhere. A picture in which nobody is found is skipped.
+            unreadable_share: up to so many of the pictures may fail (a few in any case); those are left out and named
+                in `skipped`.
 
         Raises:
-            BadInputError: too many unreadable pictures, or none that can be read.
+            BadInputError: too many unreadable pictures, too many without anybody, or nothing that is left.
         """
+        cut = cut or (head_cut() if self.frames else whole)
         squares: dict[int, tuple[Image, tuple[float, ...]]] = {}
-        skipped = []
+        unreadable, nobody = [], []
         for place, picture in self.reader(items):
-            shown = cut(picture) if cut is not None and not isinstance(picture, str) else picture
-            if isinstance(shown, str) or shown is None:
-                skipped.append(Refusal(items[place].item_id, shown or "nobody found in it"))
+            if isinstance(picture, str):
+                unreadable.append(Refusal(items[place].item_id, picture))
                 continue
-            box = _UNKNOWN if cut is not None else _box_in_square(items[place], shown, side_px)
+            shown = cut(picture)
+            if shown is None:
+                nobody.append(Refusal(items[place].item_id, "nobody found in it"))
+                continue
+            box = _box_in_square(items[place], shown, side_px) if shown is picture else _UNKNOWN
             squares[place] = fit_square(shown, side_px), box
-        _refuse_many(self.name, skipped, len(items), unreadable_share)
+        _refuse_many(self.name, unreadable, len(items), unreadable_share)
+        _refuse_many(self.name, nobody, len(items), NOBODY_SHARE)
+        skipped = unreadable + nobody
+        if not squares:
+            raise BadInputError(
+                f"{self.name}: no picture is left of {len(items)}: {skipped[0].what}, {skipped[0].why}."
+            )
         rows = sorted(squares)
         kept = [items[row] for row in rows]
         return PictureSet(
@@ -220,6 +236,18 @@ class Corpus:
             items=tuple(kept),
             skipped=tuple(skipped),
         )
+
+
+def whole(picture: Image) -> Image:
+    """The cut that leaves a picture as it is."""
+    return picture
+
+
+def head_cut() -> Cut:
+    """The cut that the monitor makes, around the biggest head in a frame."""
+    from monitor.students.headcut import HeadCut  # here, since it opens the head finder
+
+    return HeadCut()
 
 
 def _box_in_square(item: Item, picture: Image, side_px: int) -> tuple[float, ...]:
@@ -240,7 +268,7 @@ def _refuse_many(name: str, skipped: Sequence[Refusal], asked: int, share: float
         raise BadInputError(f"{name}: no pictures asked for. Check the split, or the filter before it.")
     named = "; ".join(f"{refusal.what}: {refusal.why}" for refusal in skipped[:_SHOWN])
     raise BadInputError(
-        f"{name}: {len(skipped)} of {asked} pictures cannot be read, more than the limit of {share:.0%} ({named}"
+        f"{name}: {len(skipped)} of {asked} pictures cannot be used, more than the limit of {share:.0%} ({named}"
         f"{'; ...' if len(skipped) > _SHOWN else ''}). Repair or delete them, or copy the corpus again."
     )
 

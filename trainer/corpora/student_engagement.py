@@ -73,7 +73,7 @@ def open_student_engagement(folder: Path, rubric: Rubric) -> Corpus:
         )
         if first.label not in (label, NO_LABEL):
             items[item_id] = replace(first, label=NO_LABEL)
-    return Corpus(NAME, rubric.names, tuple(items.values()), tuple(refused), read_files)
+    return Corpus(NAME, rubric.names, tuple(items.values()), tuple(refused), read_files, frames=True)
 
 
 def _class_folders(folder: Path) -> Iterator[tuple[Path, str]]:

@@ -11,7 +11,7 @@ from monitor.rubric import load_rubric
 from tests.recordings import cut, number_in
 from tests.trainer.corpora.trees import ATTENTION, write_clip, write_daisee
 from trainer.corpora.open import open_corpus
-from trainer.corpora.record import NO_LABEL
+from trainer.corpora.record import NO_LABEL, whole
 
 LEVELS = load_rubric("daisee-engagement", research=True)
 CLIPS = {
@@ -53,8 +53,12 @@ def test_a_still_is_the_frame_of_its_second(daisee: Path) -> None:
     }
     # Four frames a second, a still in the middle of each second.
     assert numbers == {item.item_id: 4 * (item.frame or 0) + 2 for item in wanted}
-    pictures = corpus.load(wanted, 24)
+    pictures = corpus.load(wanted, 24, cut=whole)
     assert [item.item_id for item in pictures.items] == [item.item_id for item in wanted]
+    with pytest.raises(
+        BadInputError, match=r"6 of 6 pictures cannot be used, more than the limit of 25%.*nobody found"
+    ):
+        corpus.load(wanted, 24)
 
 
 def test_under_another_rubric_only_new_labels_count(daisee: Path) -> None:

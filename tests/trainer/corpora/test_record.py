@@ -43,7 +43,7 @@ def test_a_few_unreadable_pictures_are_named_and_skipped_many_are_refused(tmp_pa
     assert len(pictures) == 7
     assert [refusal.what for refusal in pictures.skipped] == ["0.png", "1.png", "2.png"]
     with pytest.raises(
-        BadInputError, match=r"3 of 4 pictures cannot be read, more than the limit of 2% \(0.png: an em"
+        BadInputError, match=r"3 of 4 pictures cannot be used, more than the limit of 2% \(0.png: an em"
     ):
         corpus.load(corpus.items[:4], 16)
     with pytest.raises(BadInputError, match="no pictures asked for"):
