@@ -1,0 +1,1 @@
+"""Preference training on TRL's trainers: pictures encoded once, reference answers cached, prompts shared."""
