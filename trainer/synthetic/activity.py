@@ -119,8 +119,8 @@ def arm_at_face(rng: np.random.Generator, scene: Scene, place: str, activity: Ac
     sign = SIDES[side]
     spot, fingers, palm = {
         "chin": ((rng.normal(0.0, 0.012), -0.02, -0.118), (-0.5 * sign, 0.1, 0.8), (0.0, 0.4, 1.0)),
-        "cheek": ((sign * 0.07, -0.02, -0.055), (0.05 * sign, 0.15, 1.0), (-sign, 0.35, 0.0)),
-        "mouth": ((0.0, -0.055, -0.062), (-0.75 * sign, 0.0, 0.6), (-0.1 * sign, 1.0, 0.1)),
+        "cheek": ((sign * 0.076, -0.01, -0.06), (0.1 * sign, 0.3, 1.0), (-sign, 0.3, 0.0)),
+        "mouth": ((0.0, -0.055, -0.066), (-0.85 * sign, 0.0, 0.35), (-0.1 * sign, 1.0, 0.1)),
         "eyes": ((rng.normal(0.0, 0.015), -0.05, 0.0), (-0.6 * sign, 0.0, 0.8), (0.0, 1.0, -0.1)),
     }[place]
     head, jitter = scene.body.head, rng.normal(0.0, 0.12, (2, 3))

@@ -55,19 +55,23 @@ class Extras:
         aside, up = self.rng.uniform(-0.5, 0.5), self.rng.uniform(-0.42, 0.5)
         return np.array([aside, up]) if self.rng.random() < 0.5 else np.array([aside * 0.3, up])
 
-    def stage(self, scene: Scene, target: Target, view: Matrix, hand_place: str) -> bool:
-        """Put things and arms into the scene; whether a hand at the face came with its arm."""
+    def stage(self, scene: Scene, target: Target, view: Matrix, hand_place: str) -> str:
+        """Put things and arms into the scene, the arm of a hand at the face among them.
+
+        Returns "arm" where that hand came with its arm, "hand" where it must be drawn without, "none" where there is
+        none, or none that its arm could bring there.
+        """
         if self.backdrop == "virtual":
             scene.room.has_desk = False  # a mask of people leaves desks out
         self.staged = stage(self.rng, scene, target, self.activity, view)
-        with_arm = False
-        if hand_place != "none" and self.activity.arm_at_face:
-            with_arm = arm_at_face(self.rng, scene, hand_place, self.activity, self.staged)
+        hand = "none" if hand_place == "none" else "hand"
+        if hand == "hand" and self.activity.arm_at_face:
+            hand = "arm" if arm_at_face(self.rng, scene, hand_place, self.activity, self.staged) else "none"
         dress_arms(scene, self.staged)
         self.setting |= {
             "thing": self.staged.thing,
             "arms": "".join(self.staged.arms),
-            "hand_with_arm": with_arm,
+            "hand": hand,
             "backdrop": self.backdrop,
             "cut_head": self.is_cut,
             "tiny": self.is_tiny,
@@ -75,7 +79,7 @@ class Extras:
             "tile_edge": self.is_at_edge,
             "second_monitor": scene.desk.second is not None,
         }
-        return with_arm
+        return hand
 
     def develop(
         self, drawn: Picture, background: Picture, brightness: float, face_box: tuple[float, float, float, float]

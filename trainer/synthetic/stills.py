@@ -149,8 +149,8 @@ def _render(renderer: Renderer, draw: Draw, scene: Scene, recipe: Recipe) -> Sti
         picture = scene.draw(renderer, view, frame, (side, side), background, paper=paper, hand=hand)
         image = photograph(rng, picture, recipe.size_px, recipe.webcam)
     else:
-        if extras.stage(scene, target, view, hand_place):
-            hand = None
+        how = extras.stage(scene, target, view, hand_place)
+        hand, hand_place = hand if how == "hand" else None, hand_place if how != "none" else "none"
         paper = None if extras.staged.hides_sheet else paper
         drawn = scene.cut_out(renderer, view, frame, (side, side), paper=paper, hand=hand, more=extras.staged.props)
         box = scene.truth(view, frame, target.point).face_box
