@@ -18,6 +18,8 @@ from trainer.evaluation.metrics import score
 
 Probabilities = NDArray[np.float64]
 """(N, L)."""
+REPEATED = ("question", "picture")
+"""Kinds of runs that ask the same again."""
 REPEATS = 5
 """How often "the same question asked again" is asked."""
 
@@ -48,7 +50,8 @@ class RunFigures:
 
 @dataclass(frozen=True)
 class Consistency:
-    """All runs together; the plain one counts as a run, generic questions do not."""
+    """The plain run, other wordings of the question and changed pictures together. A generic question, or answers in
+    words the model was never taught, are told apart: a change of the task is no repetition of it."""
 
     runs: tuple[RunFigures, ...]
     unanimous: float
@@ -85,7 +88,7 @@ def measure_consistency(
         seed: of the draws.
     """
     compared = tuple(_compare(run, odds, plain, truth, persons, draws, seed) for run, odds in runs.items())
-    kept = [plain, *(odds for run, odds in runs.items() if run.kind != "generic")]
+    kept = [plain, *(odds for run, odds in runs.items() if run.kind in REPEATED)]
     answers = np.stack([odds.argmax(axis=1) for odds in kept], axis=1)
     same = (answers == answers[:, :1]).all(axis=1)
     right = (answers == truth[:, None]).mean(axis=0)

@@ -22,12 +22,12 @@ def test_consistency_by_hand() -> None:
     other = plain.copy()
     other[0] = [0.1, 0.8, 0.1]
     blind = np.tile([[0.1, 0.1, 0.8]], (4, 1))
-    runs = {Run("question", "Where?"): other, Run("generic", "Describe."): blind}
+    runs = {Run("question", "Where?"): other, Run("generic", "Describe."): blind, Run("answer", "x / y / z"): blind}
     found = measure_consistency(plain, runs, TRUTH, list("abcd"), draws=50)
-    question, generic = found.runs
+    question, generic, _ = found.runs
     assert question.agreement.value == 0.75 and question.drift == pytest.approx(0.7 / 4) and question.accuracy == 0.5
     assert generic.agreement.value == 0.25
-    assert found.unanimous == 0.75, "a generic question is no paraphrase"
+    assert found.unanimous == 0.75, "neither a generic question nor untaught answers are a paraphrase"
     assert found.unanimous_wrong == 0.25, "the second picture is wrong each time: consistent, not correct"
     assert found.accuracy_span == (0.5, 0.75)
     assert found.sampled_agreement == pytest.approx((3 * 0.66 + 0.44) / 4)
