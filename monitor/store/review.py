@@ -105,6 +105,17 @@ def queue_counts(reader: StoreReader, rubric_id: str) -> Mapping[str, int]:
     )
 
 
+def queued_stills(reader: StoreReader, rubric_id: str) -> set[tuple[str, str]]:
+    """Kind of the corpus and item_id of the stills from outside that are, or were, in the queue under a rubric."""
+    return set(
+        reader.rows(
+            "SELECT corpus, item_id FROM review_queue JOIN crops USING (crop_no) WHERE rubric_id = ? "
+            "AND corpus IS NOT NULL",
+            rubric_id,
+        )
+    )
+
+
 def annotation_of(row: tuple[Any, ...]) -> Annotation:
     """A row of ANNOTATION as a record."""
     return Annotation(
