@@ -10,6 +10,7 @@ import math
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,9 @@ class GuardSettings:
     """How far margin and divergence at step 0 may be from what was computed beforehand, in nats."""
     shuffles: int = 4
     """Wrong pictures that each pair is tried with."""
-    least_fall: float = 0.1
-    """With wrong pictures the reward margin must fall by at least this share of itself."""
+    least_fall: float = 0.02
+    """With wrong pictures the reward margin must fall by at least this share of itself. A run that learned nothing but
+    words loses nothing; one that mends a leaning to one answer loses little, and is right to."""
     chosen_window: int = 10
     """Reports over which the chosen answers' log-probability is averaged."""
     chosen_fall_nats: float = 0.7
@@ -64,12 +66,15 @@ class PairScores:
     scores: Mapping[str, NDArray[np.float64]]
     """Of each prompt: log-probabilities (rows, phrases)."""
 
+    @cached_property
+    def _places(self) -> dict[str, dict[int, int]]:
+        return {prompt: {row: place for place, row in enumerate(known)} for prompt, known in self.rows.items()}
+
     def gaps(self, pairs: Sequence[PreferencePair], rows: Sequence[int] | None = None) -> NDArray[np.float64]:
         """log p(chosen) - log p(rejected), (N,), with each pair's own picture or with those of other rows."""
-        places = {prompt: {row: place for place, row in enumerate(known)} for prompt, known in self.rows.items()}
         found = []
         for pair, row in zip(pairs, rows if rows is not None else [pair.image_row for pair in pairs], strict=True):
-            of_row = self.scores[pair.prompt][places[pair.prompt][row]]
+            of_row = self.scores[pair.prompt][self._places[pair.prompt][row]]
             known = self.phrases[pair.prompt]
             found.append(of_row[known.index(pair.chosen)] - of_row[known.index(pair.rejected)])
         return np.asarray(found)
@@ -111,19 +116,24 @@ def some_pairs(pairs: Sequence[PreferencePair], most: int, seed: int) -> list[Pr
     return [pairs[index] for index in chosen]
 
 
-def score_pairs(answerer: Answerer, images_rgb: NDArray[np.uint8], pairs: Sequence[PreferencePair]) -> PairScores:
+def score_pairs(
+    answerer: Answerer, images_rgb: NDArray[np.uint8], pairs: Sequence[PreferencePair], more_rows: Sequence[int] = ()
+) -> PairScores:
     """Ask a model all that the guards need, each picture once a prompt.
 
     Args:
         answerer: whom.
         images_rgb: (N, S, S, 3), the rows of which pairs name.
         pairs: about which pictures and phrases.
+        more_rows: other pictures that are asked about with every prompt: the wrong ones of `picture_use`.
     """
     rows: dict[str, dict[int, None]] = defaultdict(dict)
     phrases: dict[str, dict[str, None]] = defaultdict(dict)
     for pair in pairs:
         rows[pair.prompt][pair.image_row] = None
         phrases[pair.prompt].update({pair.chosen: None, pair.rejected: None})
+    for wanted in rows.values():
+        wanted.update(dict.fromkeys(more_rows))
     scores = {
         prompt: score_in_batches(answerer, images_rgb[list(wanted)], prompt, list(phrases[prompt]))
         for prompt, wanted in rows.items()
@@ -168,25 +178,40 @@ def check_start(found: StartFigures, expected: StartFigures, tolerance: float) -
 
 
 def picture_use(
-    policy: PairScores, reference: PairScores, pairs: Sequence[PreferencePair], shuffles: int, seed: int
+    policy: PairScores,
+    reference: PairScores,
+    pairs: Sequence[PreferencePair],
+    kinds: Sequence[int] | NDArray[np.int64],
+    shuffles: int,
+    seed: int,
 ) -> PictureUse:
     """The reward margin with the right pictures and with wrong ones.
 
-    A wrong picture is one of the same set to which another answer is right, where there is one: pictures with the same
-    answer would hide that the model looks, for it should answer them alike.
+    A wrong picture is one of another kind: pictures of the same kind would hide that the model looks, for it should
+    answer them alike. Where a prompt has none, another picture of the same kind must do.
+
+    Args:
+        policy: what was trained.
+        reference: what it is compared with, asked about the same.
+        pairs: those that both were asked about.
+        kinds: of each row of the pictures: its label.
+        shuffles: wrong pictures a pair.
+        seed: of the draws.
     """
     margin = policy.gaps(pairs) - reference.gaps(pairs)
     rng = np.random.default_rng(seed)
-    others = _wrong_rows(pairs)
-    tried = [index for index, pair in enumerate(pairs) if others[index] and pair.prompt in policy.rows]
+    found: list[float] = []
+    tried = []
+    for index, pair in enumerate(pairs):
+        others = _wrong_rows(pair, policy.rows[pair.prompt], kinds)
+        if others:
+            rows = [int(row) for row in rng.choice(others, shuffles)]
+            same = [pair] * shuffles
+            found += list(policy.gaps(same, rows) - reference.gaps(same, rows))
+            tried.append(index)
     if not tried:
         return PictureUse(float(margin.mean()), float(margin.mean()))
-    some = [pairs[index] for index in tried]
-    wrong = []
-    for _ in range(shuffles):
-        rows = [int(rng.choice(others[index])) for index in tried]
-        wrong.append(policy.gaps(some, rows) - reference.gaps(some, rows))
-    return PictureUse(float(margin[tried].mean()), float(np.mean(wrong)))
+    return PictureUse(float(margin[tried].mean()), float(np.mean(found)))
 
 
 def check_picture_use(use: PictureUse, least_fall: float) -> None:
@@ -242,14 +267,7 @@ class HistoryWatch:
             )
 
 
-def _wrong_rows(pairs: Sequence[PreferencePair]) -> list[list[int]]:
-    """For each pair the rows of its prompt to which another answer is right; else any other row."""
-    right: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for pair in pairs:
-        right[pair.prompt][pair.image_row].add(pair.chosen)
-    found = []
-    for pair in pairs:
-        rows = right[pair.prompt]
-        other = [row for row, answers in rows.items() if pair.chosen not in answers]
-        found.append(other or [row for row in rows if row != pair.image_row])
-    return found
+def _wrong_rows(pair: PreferencePair, rows: Sequence[int], kinds: Sequence[int] | NDArray[np.int64]) -> list[int]:
+    """Rows of another kind than the pair's own picture; else any other row."""
+    other = [row for row in rows if kinds[row] != kinds[pair.image_row]]
+    return other or [row for row in rows if row != pair.image_row]

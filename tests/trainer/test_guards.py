@@ -26,6 +26,7 @@ PHRASES = ("a", "b", "c")
 IMAGES = np.zeros((30, 4, 4, 3), np.uint8)
 IMAGES[np.arange(30), 0, 0, np.arange(30) % 3] = 255
 """Picture i shows that answer i % 3 is right."""
+KINDS = [row % 3 for row in range(30)]
 PAIRS = [PreferencePair(f"i{row}", row, "?", PHRASES[row % 3], PHRASES[(row + 1) % 3]) for row in range(30)]
 
 
@@ -63,7 +64,7 @@ def test_at_step_0_another_reference_gives_what_was_computed_beforehand() -> Non
 
 def test_a_run_that_looks_loses_its_margin_with_wrong_pictures() -> None:
     reference, policy = (score_pairs(Model(sight), IMAGES, PAIRS) for sight in (0.5, 2.0))
-    use = picture_use(policy, reference, PAIRS, shuffles=4, seed=0)
+    use = picture_use(policy, reference, PAIRS, KINDS, shuffles=4, seed=0)
     assert use.margin == pytest.approx(1.5)
     assert use.with_wrong_pictures < 0
     check_picture_use(use, 0.1)
@@ -74,19 +75,22 @@ def test_a_run_that_learned_words_only_is_refused() -> None:
     pairs = [PreferencePair(f"i{row}", row, "?", "a", "b") for row in range(0, 30, 3)] + PAIRS[1:3]
     reference = score_pairs(Model(0.5), IMAGES, pairs)
     policy = score_pairs(Model(0.5, (2.0, 0.0, 1.0)), IMAGES, pairs)
-    use = picture_use(policy, reference, pairs, shuffles=4, seed=0)
+    use = picture_use(policy, reference, pairs, KINDS, shuffles=4, seed=0)
     assert use.margin > 1
     assert use.fall == pytest.approx(0.0, abs=1e-9)
     with pytest.raises(RunRefusedError, match="without looking"):
         check_picture_use(use, 0.1)
 
 
-def test_pairs_with_one_right_answer_are_tried_with_any_other_picture() -> None:
+def test_pairs_of_one_kind_need_other_pictures_to_be_tried_with() -> None:
+    # All of them correct "b" to "a": among themselves, a model that looks answers them alike.
     pairs = [PreferencePair(f"i{row}", row, "?", "a", "b") for row in (0, 3)]
     reference, policy = (score_pairs(Model(sight), IMAGES, pairs) for sight in (0.5, 2.0))
-    assert picture_use(policy, reference, pairs, shuffles=2, seed=0).fall == pytest.approx(0.0)
-    one = pairs[:1]
-    assert picture_use(policy, reference, one, shuffles=2, seed=0).fall == 0.0
+    assert picture_use(policy, reference, pairs, KINDS, shuffles=2, seed=0).fall == pytest.approx(0.0)
+    assert picture_use(policy, reference, pairs[:1], KINDS, shuffles=2, seed=0).fall == 0.0
+    reference, policy = (score_pairs(Model(sight), IMAGES, pairs, more_rows=[1, 2, 4]) for sight in (0.5, 2.0))
+    assert picture_use(policy, reference, pairs, KINDS, shuffles=2, seed=0).fall > 1
+    assert start_figures(policy, reference, pairs).margins == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize("margin", [0.0, -0.2, float("nan")])

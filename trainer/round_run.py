@@ -1,0 +1,45 @@
+"""One run of `classroom train rounds`: configuration in, rounds and a champion out.
+
+This file joins corpora, engine and loop, and knows their order.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from monitor.errors import BadInputError
+from monitor.rubric import load_rubric
+from trainer.round_data import load_parts
+from trainer.round_engine import PolicyEngine
+from trainer.round_settings import read_rounds
+from trainer.rounds import RUN_FILE, Outcome, Tell, run_rounds
+
+CACHE_FOLDER = "cache"
+
+
+def train_rounds(config: Path, *, out: Path | None = None, resume: bool = False, tell: Tell = print) -> Outcome:
+    """Run the rounds of a configuration.
+
+    Args:
+        config: a TOML file, see `trainer.round_settings.RoundsSettings`.
+        out: folder of the run; None = as the configuration says.
+        resume: go on where an earlier run in `out` stopped.
+        tell: is told a line now and then.
+
+    Raises:
+        BadInputError: a bad configuration, data that cannot teach or that leaks, or a folder that holds another run.
+        BundleError: a base or an adapter that cannot be used.
+    """
+    settings = read_rounds(config)
+    folder = out or Path(settings.out)
+    if (folder / RUN_FILE).is_file() and not resume:  # before anything long begins
+        raise BadInputError(f"{folder}: holds a run already; add --resume to go on, or give another --out.")
+    rubric = load_rubric(settings.rubric, research=settings.research)
+    engine = PolicyEngine(settings.model, settings.preference, folder / CACHE_FOLDER, seed=settings.seed)
+    parts = load_parts(settings.data, rubric, engine.side_px, settings.seed)
+    tell(
+        f"{len(parts.train)} pictures to learn from, {len(parts.selection)} to choose by, {len(parts.final)} to report "
+        f"on; {len(set(parts.train.persons))}, {len(set(parts.selection.persons))} and "
+        f"{len(set(parts.final.persons))} people."
+    )
+    return run_rounds(settings, rubric, parts, engine, folder, resume=resume, tell=tell)
