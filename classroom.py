@@ -207,6 +207,19 @@ def train_sft_command(
     train_sft(config, out=out, resume=resume)
 
 
+@train_app.command("rounds")
+def train_rounds_command(
+    config: Annotated[Path, typer.Option(help="TOML file; its first comment is its command.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run.", show_default=False)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run stopped.")] = False,
+) -> None:
+    """Preference rounds: ask, pair what is wrong, train, and accept only what no class loses by."""
+    _require("trl", extra="train")
+    from trainer.round_run import train_rounds
+
+    train_rounds(config, out=out, resume=resume, tell=typer.echo)
+
+
 @corpus_app.command("inspect")
 def corpus_inspect_command(
     path: CorpusArgument,
