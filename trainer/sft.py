@@ -24,9 +24,11 @@ from trainer.dialogue import Dialogue
 from trainer.evaluation.held_out import evaluate
 from trainer.feed import Feed
 from trainer.model import Card, Checkpoint, ModelShape, build_model, describe_rubric, normalise_floats, save_checkpoint
+from trainer.renders import render_missing
 from trainer.schedule import Schedule
 from trainer.settings import SftSettings, read_settings
 from trainer.student import Student
+from trainer.synthetic.shards import MANIFEST, count_pictures
 from trainer.teaching import load_or_train, teacher_macro_f1
 from trainer.tokenizer import train_tokenizer
 from trainer.vision_start import whiten_patches
@@ -40,7 +42,7 @@ SAMPLE = 512
 
 
 def train_sft(config: Path, *, out: Path | None = None, resume: bool = False) -> Path:
-    """Train the embedded model as a configuration says.
+    """Train the embedded model as a configuration says, on pictures that are rendered first where they are missing.
 
     Args:
         config: a TOML file, see `trainer.settings.SftSettings`.
@@ -52,6 +54,7 @@ def train_sft(config: Path, *, out: Path | None = None, resume: bool = False) ->
 
     Raises:
         BadInputError: a bad configuration, no data, or a folder that holds another run.
+        ClassroomError: pictures are missing and cannot be rendered here.
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
     """
     settings = read_settings(config)
@@ -63,6 +66,7 @@ def train_sft(config: Path, *, out: Path | None = None, resume: bool = False) ->
             if not resume
             else f"{folder}: no run to resume ({STATE_FILE} is missing); start it without --resume."
         )
+    render_missing(settings.data)
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.training.threads)
     return _Run(settings, folder, resume).go()
@@ -181,9 +185,10 @@ class _Run:
     def _data(self) -> dict[str, Any]:
         recipes = {}
         for place in self.settings.data.folders:
-            manifest = Path(place) / "manifest.json"
+            manifest = Path(place) / MANIFEST
             if manifest.is_file():
-                recipes[Path(place).name] = json.loads(manifest.read_text(encoding="utf-8"))
+                told = json.loads(manifest.read_text(encoding="utf-8"))
+                recipes[Path(place).name] = {**told, "pictures": count_pictures(Path(place))}
         return {"recipes": recipes, "pictures": self.feed.size, "shards": self.feed.shards}
 
     def _report(self, phase: str, progress: float, figures: dict[str, float]) -> None:
@@ -218,4 +223,6 @@ def _told(settings: SftSettings) -> dict[str, Any]:
     told.pop("out")
     told["data"]["folders"] = [Path(place).name for place in settings.data.folders]
     told["data"]["held_out"] = Path(settings.data.held_out).name
+    for render in told["data"]["render"]:
+        render["out"] = Path(render["out"]).name
     return told
