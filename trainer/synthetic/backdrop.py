@@ -46,6 +46,7 @@ def _bad_mask(rng: np.random.Generator, alpha: Picture) -> Picture:
     soft = cv2.GaussianBlur(small, (0, 0), rng.uniform(0.5, 1.8))
     lumps = cv2.resize(rng.normal(0.0, 1.0, (9, 9)).astype(np.float32), (coarse, coarse), interpolation=cv2.INTER_CUBIC)
     level = 0.5 + rng.uniform(-0.32, 0.2) + lumps * np.float32(rng.uniform(0.0, 0.16))
-    hard = np.clip((soft - level) * rng.uniform(2.5, 9.0) + 0.5, 0, 1).astype(np.float32)
+    level = np.clip(level, 0.1, 0.9)
+    hard = np.clip((soft - level) * rng.uniform(3.0, 9.0) + 0.5, 0, 1).astype(np.float32)
     mask = np.asarray(cv2.resize(hard, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
     return np.clip(mask, 0, 1)
