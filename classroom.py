@@ -226,7 +226,7 @@ def corpus_inspect_command(
     rubric: RubricOption = "attention",
     kind: KindOption = "auto",
     research: ResearchOption = False,
-    leaks: Annotated[bool, typer.Option("--leaks", help="Read all pictures; compare the parts of its split.")] = False,
+    copies: Annotated[bool, typer.Option("--copies", help="Read all; find one picture under two students.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Count pictures by class, student and split; say what was refused and why."""
@@ -234,7 +234,7 @@ def corpus_inspect_command(
     from trainer.corpora.inspection import inspect_corpus, print_inspection
     from trainer.corpora.open import open_corpus
 
-    found = inspect_corpus(open_corpus(path, load_rubric(rubric, research=research), kind), leaks=leaks)
+    found = inspect_corpus(open_corpus(path, load_rubric(rubric, research=research), kind), copies=copies)
     if as_json:
         typer.echo(json.dumps(found.as_dict(), ensure_ascii=False))
     else:

@@ -126,8 +126,20 @@ def leakage_report(parts: Mapping[str, PictureSet]) -> LeakageReport:
         pictures={part: len(pictures) for part, pictures in parts.items()},
         flat=sum(int((~one.shows).sum()) for one in prints.values()),
         shared_persons=tuple(sorted(persons)),
-        copies=tuple(sorted(copies, key=lambda copy: (copy.distance, -copy.likeness, copy.pictures))),
+        copies=tuple(sorted(copies, key=_closest_first)),
     )
+
+
+def look_alikes(pictures: PictureSet) -> tuple[Copy, ...]:
+    """Nearly equal pictures of different people in one set: somebody under two names, or one video cut twice."""
+    prints = fingerprint(pictures.images_rgb)
+    parts = [item.part for item in pictures.items] if pictures.items else [""] * len(pictures)
+    found = [
+        Copy((parts[i], parts[j]), (_name(pictures, i), _name(pictures, j)), people, distance, likeness)
+        for i, j, distance, likeness in near_duplicates(prints, prints)
+        if i < j and (people := (pictures.persons[i], pictures.persons[j]))[0] != people[1]
+    ]
+    return tuple(sorted(found, key=_closest_first))
 
 
 def refuse_leaks(parts: Mapping[str, PictureSet]) -> LeakageReport:
@@ -153,6 +165,10 @@ def refuse_leaks(parts: Mapping[str, PictureSet]) -> LeakageReport:
             "name them alike, or take one of the pictures out."
         )
     return report
+
+
+def _closest_first(copy: Copy) -> tuple[int, float, tuple[str, str]]:
+    return copy.distance, -copy.likeness, copy.pictures
 
 
 def _name(pictures: PictureSet, row: int) -> str:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from trainer.corpora.record import NO_LABEL, Corpus, Item
-from trainer.leakage import leakage_report
+from trainer.leakage import Copy, look_alikes
 
 UNLABELLED = "unlabelled"
 _PART_PX = 32
-"""Side of the squares in which the corpus's own parts are compared."""
+"""Side of the squares in which pictures are compared."""
 _EXAMPLES = 3
 _ROWS = 40
 """Students in the printed table; --json has all."""
@@ -39,24 +39,25 @@ class Inspection:
     """Reason -> how many, and some of them, the commonest first."""
     shared: tuple[str, ...]
     """Students or videos in more than one of the corpus's own parts."""
-    leaks: Mapping[str, Any] | None = None
-    """The leakage report over the corpus's own parts, where it was asked for."""
+    copies: tuple[Copy, ...] | None = None
+    """Nearly equal pictures of different students (or videos), where it was asked for."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for --json."""
         refused = {why: {"count": count, "examples": list(some)} for why, (count, some) in self.refused.items()}
         return {
             **{name: getattr(self, name) for name in ("kind", "labels", "pictures", "by_part", "by_owner")},
-            **{name: getattr(self, name) for name in ("students", "videos", "shared", "leaks")},
+            **{name: getattr(self, name) for name in ("students", "videos", "shared")},
             "refused": refused,
+            "copies": None if self.copies is None else [asdict(copy) for copy in self.copies],
         }
 
 
-def inspect_corpus(corpus: Corpus, *, leaks: bool = False) -> Inspection:
-    """Count a corpus; with `leaks`, read every picture and compare its own parts.
+def inspect_corpus(corpus: Corpus, *, copies: bool = False) -> Inspection:
+    """Count a corpus; with `copies`, read every picture and look for nearly equal ones of different students.
 
     Raises:
-        BadInputError: `leaks`, and pictures that cannot be read.
+        BadInputError: `copies`, and too many pictures that cannot be read.
     """
     columns = (*corpus.label_names, UNLABELLED)
     parts: dict[str, list[Item]] = defaultdict(list)
@@ -77,7 +78,7 @@ def inspect_corpus(corpus: Corpus, *, leaks: bool = False) -> Inspection:
         videos=len({item.video for item in corpus.items if item.video}),
         refused=_refused(corpus),
         shared=tuple(sorted(owner for owner, found in places.items() if len(found) > 1)),
-        leaks=_leaks(corpus, parts) if leaks else None,
+        copies=look_alikes(corpus.load(corpus.items, _PART_PX)) if copies else None,
     )
 
 
@@ -89,23 +90,28 @@ def print_inspection(found: Inspection) -> None:
     if list(found.by_part) != [""]:
         console.print(_table("split", found.labels, {part or "-": row for part, row in found.by_part.items()}))
     whose = "student" if found.students else "video"
-    console.print(_table(whose, found.labels, dict(list(found.by_owner.items())[:_ROWS]), total=found.by_part))
-    if len(found.by_owner) > _ROWS:
+    alone = len(found.by_owner) == found.pictures  # as rendered students are: a table of ones says nothing
+    rows = {} if alone else dict(list(found.by_owner.items())[:_ROWS])
+    console.print(_table(whose, found.labels, rows, total=found.by_part))
+    if alone:
+        console.print(f"Each is of another {whose}.")
+    elif len(found.by_owner) > _ROWS:
         console.print(f"... and {len(found.by_owner) - _ROWS} more; --json has all.")
     if found.shared:
         console.print(
             f"[yellow]Its own split leaks[/yellow]: {len(found.shared)} of {len(found.by_owner)} are in more than one "
             f"part ({', '.join(found.shared[:_EXAMPLES])}). Split it anew; the trainer does."
         )
-    if found.leaks is not None:
-        copies = found.leaks["copies"]
-        named = "".join(f"\n  {copy['pictures'][0]} and {copy['pictures'][1]}" for copy in copies[:_EXAMPLES])
-        console.print(f"Pairs of nearly the same picture in different parts: {len(copies)}{named}", markup=False)
+    if found.copies is not None:
+        console.print(f"Nearly the same picture under two {whose}s: {len(found.copies)} pairs")
+    for copy in (found.copies or ())[:_EXAMPLES]:
+        named = " and ".join(f"{copy.pictures[k]} of {copy.persons[k]}" for k in (0, 1))
+        console.print(f"  {named} (likeness {copy.likeness:.2f})", markup=False, highlight=False, soft_wrap=True)
     total = sum(count for count, _ in found.refused.values())
     console.print(f"Refused: {total}" if total else "Nothing refused.")
     for why, (count, some) in found.refused.items():
         more = ", ..." if count > len(some) else ""
-        console.print(f"  {count} {why}: {', '.join(some)}{more}", markup=False, highlight=False)
+        console.print(f"  {count} {why}: {', '.join(some)}{more}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _counts(items: Sequence[Item], columns: Sequence[str]) -> dict[str, int]:
@@ -119,12 +125,6 @@ def _refused(corpus: Corpus) -> dict[str, tuple[int, tuple[str, ...]]]:
         by_reason[refusal.why].append(refusal.what)
     order = sorted(by_reason, key=lambda why: (-len(by_reason[why]), why))
     return {why: (len(by_reason[why]), tuple(by_reason[why][:_EXAMPLES])) for why in order}
-
-
-def _leaks(corpus: Corpus, parts: Mapping[str, Sequence[Item]]) -> dict[str, Any] | None:
-    if len(parts) < 2:
-        return None
-    return leakage_report({part: corpus.load(items, _PART_PX) for part, items in parts.items()}).as_dict()
 
 
 def _table(

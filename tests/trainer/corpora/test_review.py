@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from monitor.store.reader import StoreReader
 from monitor.store.records import Answer
 from monitor.store.review import kept_crop, waiting
 from tests.trainer.corpora.trees import ATTENTION, write_clip, write_daisee, write_picture
+from trainer.corpora.inspection import inspect_corpus
 from trainer.corpora.open import open_corpus
 from trainer.corpora.record import NO_LABEL, whole
 from trainer.corpora.review import crop_id_of, queue_stills
@@ -89,13 +91,16 @@ def test_inspect_counts_and_says_what_was_refused(daisee: Path) -> None:
     assert any(line.startswith("1 not a readable clip: ") for line in lines)
 
 
-def test_inspect_as_json_compares_the_parts_of_a_split(tmp_path: Path) -> None:
+def test_inspect_finds_students_on_two_sides_and_under_two_names(tmp_path: Path) -> None:
     for part, stem, seed in (("train", "1_1", 1), ("train", "1_2", 2), ("test", "2_7", 2), ("test", "1_9", 3)):
         write_picture(tmp_path / part / "paper" / f"{stem}.png", seed)
     arguments = ["corpus", "inspect", str(tmp_path), "--json"]
     found = json.loads(CliRunner().invoke(app, arguments).output)
     assert found["by_part"]["train"] == {"screen": 0, "paper": 2, "wander": 0, "unlabelled": 0}
-    assert found["shared"] == ["1"] and found["leaks"] is None
+    assert found["shared"] == ["1"] and found["copies"] is None
+    read = inspect_corpus(replace(open_corpus(tmp_path, ATTENTION), frames=False), copies=True)
+    assert read.copies is not None
+    assert [(copy.pictures, copy.parts) for copy in read.copies] == [(("2_007", "1_002"), ("test", "train"))]
 
 
 def test_annotate_says_how_many_wait(tmp_path: Path) -> None:
