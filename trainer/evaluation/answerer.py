@@ -5,6 +5,7 @@ This file knows models, and neither data nor figures. Torch is imported only whe
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -153,5 +154,11 @@ def open_answerer(
         about["Adapter"] = f"{adapter.name} (sha256 {(policy.origin.adapter_sha256 or '')[:12]})"
     if quantize:
         about["Quantization"] = quantize
-    name = folder.name if adapter is None else f"{folder.name} + {adapter.name}"
+    name = _own_name(folder) if adapter is None else f"{_own_name(folder)} + {adapter.name}"
     return PolicyAnswerer(policy, name, about)
+
+
+def _own_name(folder: Path) -> str:
+    """What a checkpoint calls itself on its card, else its folder's name."""
+    card = folder / "classroom.json"
+    return str(json.loads(card.read_text(encoding="utf-8"))["model_id"]) if card.is_file() else folder.name

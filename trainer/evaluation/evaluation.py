@@ -83,6 +83,8 @@ class Beside:
     """Marks free answers."""
     embedder: Embedder | None = None
     """For the similarity of free answers."""
+    set_name: str = ""
+    """What the set is called."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def assess(
     spoken, judged = read_free_answers(evidence, rubric, embedder=extra.embedder, judge=extra.judge)
     result = Evaluation(
         model=model,
-        data={**data, **_tally(evidence)},
+        data={**data, "set": extra.set_name, **_tally(evidence)},
         rubric=rubric,
         settings=settings,
         headline={name: interval(float(figure(whole)), figure(drawn)) for name, figure in counts.HEADLINE.items()},

@@ -128,7 +128,7 @@ def run_evaluation(
         items,
         rubric,
         settings,
-        beside=Beside(elsewhere, rival if extra.against else None, judge, extra.embedder),
+        beside=Beside(elsewhere, rival if extra.against else None, judge, extra.embedder, data.name),
         progress=lambda done, total: say(answerer.model_id, done, total),
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -148,7 +148,7 @@ def choose_items(corpus: Corpus, part: str, settings: EvaluationSettings) -> lis
     if part and not items:
         parts = sorted({item.part for item in corpus.items if item.part})
         raise BadInputError(
-            f"{corpus.name}: no labelled pictures in part {part!r}; it has {', '.join(parts) or 'none'}."
+            f"{corpus.name}: no labelled pictures in part {part!r}; its parts are {', '.join(parts) or 'none'}."
         )
     if not settings.limit or len(items) <= settings.limit:
         return items
