@@ -22,6 +22,8 @@ from monitor.store.annotations import (
 )
 from monitor.store.database import Store, StoreReader
 from monitor.store.erasure import Erased, erase_student, purge_thumbnails, set_opt_out
+from monitor.store.location import open_for_writing
+from monitor.store.migrations import MIGRATIONS, migrate
 from monitor.store.records import Answer
 from monitor.store.review import (
     annotation_history,
@@ -220,6 +222,19 @@ def test_a_merged_student_brings_the_crops(store: Store) -> None:
     with StoreReader(store.path) as reader:
         (crop,) = kept_crops(reader)
     assert crop.student_id == "s02"
+
+
+def test_a_store_of_the_first_version_takes_crops_after_its_upgrade(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    connection = open_for_writing(path)
+    migrate(connection, path, MIGRATIONS[:1])
+    connection.close()
+    with pytest.raises(StoreError, match="a store of version 1, expected 2"):
+        StoreReader(path)
+    with Store.open(path, durable=False) as store:
+        keep_still(store, "out", PICTURE, ("daisee", "1_1", "ada", "1"))
+        annotate(store, Answer("out", "paper", "ada"), RUBRIC)
+        assert labels(store) == [("out", "ada", "paper")]
 
 
 def test_two_dashboards_at_once_leave_one_current_answer_each(store: Store) -> None:

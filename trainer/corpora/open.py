@@ -47,6 +47,9 @@ def open_corpus(path: Path, rubric: Rubric, kind: str = "auto") -> Corpus:
     if not path.exists():
         raise BadInputError(f"{path}: no such corpus. Check the path.")
     found = kind if kind != "auto" else _kind_of(path)
+    if path.is_dir() == (found == classroom.NAME):
+        expected = "the file of a store" if found == classroom.NAME else "the corpus's folder"
+        raise BadInputError(f"{path}: a {'folder' if path.is_dir() else 'file'}, expected {expected} for {found!r}.")
     corpus = KINDS[found].open(path, rubric)
     if not corpus.items:
         why = "; ".join(f"{refusal.what}: {refusal.why}" for refusal in corpus.refused[:3])

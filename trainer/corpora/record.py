@@ -205,7 +205,8 @@ class Corpus:
             BadInputError: too many unreadable pictures, too many without anybody, or nothing that is left.
         """
         cut = cut or (head_cut() if self.frames else whole)
-        squares: dict[int, tuple[Image, tuple[float, ...]]] = {}
+        squares = np.empty((len(items), side_px, side_px, 3), np.uint8)
+        boxes: dict[int, tuple[float, ...]] = {}
         unreadable, nobody = [], []
         for place, picture in self.reader(items):
             if isinstance(picture, str):
@@ -215,23 +216,23 @@ class Corpus:
             if shown is None:
                 nobody.append(Refusal(items[place].item_id, "nobody found in it"))
                 continue
-            box = _box_in_square(items[place], shown, side_px) if shown is picture else _UNKNOWN
-            squares[place] = fit_square(shown, side_px), box
+            boxes[place] = _box_in_square(items[place], shown, side_px) if shown is picture else _UNKNOWN
+            squares[place] = fit_square(shown, side_px)
         _refuse_many(self.name, unreadable, len(items), unreadable_share)
         _refuse_many(self.name, nobody, len(items), NOBODY_SHARE)
         skipped = unreadable + nobody
-        if not squares:
+        if not boxes:
             raise BadInputError(
                 f"{self.name}: no picture is left of {len(items)}: {skipped[0].what}, {skipped[0].why}."
             )
-        rows = sorted(squares)
+        rows = sorted(boxes)
         kept = [items[row] for row in rows]
         return PictureSet(
-            images_rgb=np.stack([squares[row][0] for row in rows]),
+            images_rgb=squares if len(rows) == len(items) else squares[rows],
             labels=np.array([item.label for item in kept], dtype=np.int64),
             persons=tuple(item.owner for item in kept),
             angles_deg=np.array([item.angles_deg or _UNKNOWN for item in kept], dtype=np.float32),
-            face_boxes_px=np.array([squares[row][1] for row in rows], dtype=np.float32),
+            face_boxes_px=np.array([boxes[row] for row in rows], dtype=np.float32),
             groups=tuple(item.groups for item in kept),
             items=tuple(kept),
             skipped=tuple(skipped),

@@ -85,6 +85,13 @@ def test_what_is_no_corpus(tmp_path: Path) -> None:
         open_corpus(tmp_path, ATTENTION)
     with pytest.raises(BadInputError, match=r"no kind of corpus 'imagenet'; known are auto, classroom, synthetic"):
         open_corpus(tmp_path, ATTENTION, "imagenet")
+    (tmp_path / "notes.txt").write_text("?", encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"notes.txt: not a corpus known here"):
+        open_corpus(tmp_path / "notes.txt", ATTENTION)
+    with pytest.raises(BadInputError, match=r"notes.txt: a file, expected the corpus's folder for 'engagenet'"):
+        open_corpus(tmp_path / "notes.txt", ATTENTION, "engagenet")
+    with pytest.raises(BadInputError, match=r"a folder, expected the file of a store for 'classroom'"):
+        open_corpus(tmp_path, ATTENTION, "classroom")
     (tmp_path / "paper").mkdir()
     (tmp_path / "paper" / "readme.txt").write_text("?", encoding="utf-8")
     with pytest.raises(BadInputError, match=r"an empty corpus \(student_engagement\).*readme.txt: not a picture"):
