@@ -15,8 +15,9 @@ STRIP_SHARE = 0.55
 """The widest strip beside a shared screen, as a part of the picture; a wider part has a panel or a bar beside it."""
 MOST_SHARE, LEAST_SHARE = 0.97, 0.06
 CUTS_PER_SIDE = 3
-EMPTY_LINE = 0.01
-"""Part of a line of pixels that may differ from the background where the picture is cut."""
+EMPTY_LINE = 0.12
+"""Part of a line of pixels that may differ from the background where the picture is cut: of a gap few pixels wide,
+compression leaves no line clean."""
 FAINT = 0.06
 """Mean mass, 0 to 1, of a line of pixels that lies on a shared screen: a dark slide on a dark ground is faint."""
 PLAIN_SCREEN, DIM_SCREEN = (0.6, 0.2), (0.4, 0.15)
@@ -73,13 +74,19 @@ def _lines(sums: NDArray[np.int32], region: Region, axis: int) -> Ints:
 
 
 def _cuts(evidence: Evidence, axis: int) -> list[int]:
-    """Middles of the runs of empty lines across the whole picture, but for those at its edges."""
+    """The emptiest line of each run of empty ones across the whole picture, but for those at its edges."""
     whole = Region(0, 0, evidence.width, evidence.height)
     across = evidence.height if axis == 0 else evidence.width
-    empty = _lines(evidence.clear_sums, whole, axis) <= EMPTY_LINE * across
-    steps = np.flatnonzero(np.diff(np.concatenate([[False], empty, [False]]).astype(np.int8)))
+    filled = _lines(evidence.clear_sums, whole, axis)
+    steps = np.flatnonzero(np.diff(np.concatenate([[False], filled <= EMPTY_LINE * across, [False]]).astype(np.int8)))
     runs = steps.reshape(-1, 2)
-    return [int(a + b) // 2 for a, b in runs if a > 0 and b < len(empty)]
+    return [_emptiest(filled, int(a), int(b)) for a, b in runs if a > 0 and b < len(filled)]
+
+
+def _emptiest(filled: Ints, start: int, end: int) -> int:
+    """The middle one of the emptiest lines in [start, end)."""
+    least = np.flatnonzero(filled[start:end] == filled[start:end].min())
+    return start + int(least[len(least) // 2])
 
 
 def _content(evidence: Evidence, region: Region) -> Ints | None:

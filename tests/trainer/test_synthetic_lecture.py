@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from math import degrees, radians
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
 from monitor.errors import BadInputError, ClassroomError
+from monitor.schema import Box, Frame, Image
+from monitor.students.finder import StudentFinder
 from trainer.synthetic.actor import ACTOR
 from trainer.synthetic.angles import direction
-from trainer.synthetic.behaviour import Glance, Habit, Story, draw_labels, draw_story
+from trainer.synthetic.behaviour import Glance, Habit, Story, draw_habit, draw_labels, draw_story
 from trainer.synthetic.gaze import LABELS, HeadPose, Target, draw_desk, draw_target
 from trainer.synthetic.lecture import synthesize_lecture
 from trainer.synthetic.lecture_script import CAST
@@ -54,25 +57,66 @@ def test_names_are_single() -> None:
     assert len({name for name, _, _ in CAST}) == len(CAST) == 24
 
 
-def test_a_lecture_has_video_truth_and_transcript(tmp_path: Path) -> None:
+def test_students_are_of_many_kinds() -> None:
+    rng = np.random.default_rng(5)
+    habits = [draw_habit(rng) for _ in range(300)]
+    wander = np.array([habit.wander for habit in habits])
+    assert np.percentile(wander, 10) < 0.08 and np.percentile(wander, 90) > 0.35
+    assert 0.4 < np.mean([habit.screen for habit in habits]) < 0.65
+    calm, lively = draw_habit(rng), draw_habit(rng)
+    assert (calm.blink_every_s, calm.sway, calm.eyes_only) != (lively.blink_every_s, lively.sway, lively.eyes_only)
+
+
+@pytest.fixture(scope="module")
+def lecture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve seconds of five students: a join, a leave, a camera off, a shared screen."""
     pytest.importorskip("anny")
     try:
         open_context().release()
     except ClassroomError as error:
         pytest.skip(str(error))
-    video = synthesize_lecture(4, tmp_path, students=3, seconds=12, fps=1, size=(256, 144), style="meet")
+    return synthesize_lecture(4, tmp_path_factory.mktemp("lecture"), students=5, seconds=12, fps=1)
+
+
+def frames_of(video: Path) -> list[Image]:
     with av.open(str(video)) as container:
-        pictures = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
-    assert len(pictures) == 12 and pictures[0].shape == (144, 256, 3)
-    truth = json.loads(video.with_suffix(".truth.json").read_text(encoding="utf-8"))
+        return [np.asarray(frame.to_ndarray(format="bgr24"), np.uint8) for frame in container.decode(video=0)]
+
+
+def truth_beside(video: Path) -> dict[str, Any]:
+    truth: dict[str, Any] = json.loads(video.with_suffix(".truth.json").read_text(encoding="utf-8"))
+    return truth
+
+
+def test_a_lecture_has_video_truth_and_transcript(lecture: Path) -> None:
+    pictures, truth = frames_of(lecture), truth_beside(lecture)
+    assert len(pictures) == 12 and pictures[0].shape == (720, 1280, 3)
     counts = [second["n_tiles"] for second in truth["seconds"]]
-    assert set(counts) >= {2, 3}, "someone joins and someone leaves"
+    assert set(counts) >= {4, 5}, "someone joins and someone leaves"
+    assert {second["layout"] for second in truth["seconds"]} == {"gallery", "share"}
     tiles = [tile for second in truth["seconds"] for tile in second["tiles"]]
     assert {tile["camera"] for tile in tiles} == {"on", "off"}
     assert all((tile["label"] in LABELS) == (tile["camera"] == "on") for tile in tiles)
     names = {participant["name"] for participant in truth["participants"]}
-    said = [line for line in (tmp_path / "transcript.vtt").read_text(encoding="utf-8").splitlines() if ": " in line]
+    text = lecture.with_name("transcript.vtt").read_text(encoding="utf-8")
+    said = [line for line in text.splitlines() if ": " in line]
     assert said and {line.split(": ")[0] for line in said} <= names
+
+
+def test_students_stay_themselves_when_a_screen_is_shared(lecture: Path) -> None:
+    pseudonyms: dict[str, set[str]] = {}
+    with StudentFinder() as finder:
+        for second, picture in zip(truth_beside(lecture)["seconds"], frames_of(lecture), strict=True):
+            tracks = finder.find(Frame(second["t"], float(second["t"]), picture, None, 0)).tracks
+            assert len(tracks) == second["n_tiles"], second["t"]
+            for tile in second["tiles"]:
+                x, y, width, height = tile["bbox"]
+                box = Box(x, y, x + width, y + height)
+                track = max(tracks, key=lambda each: each.box.iou(box))
+                assert track.box.iou(box) > 0.7, second["t"]
+                pseudonyms.setdefault(tile["id"], set()).add(track.student_id)
+    assert [len(ids) for ids in pseudonyms.values()] == [1] * 5
+    assert len(set.union(*pseudonyms.values())) == 5
 
 
 @pytest.mark.parametrize(

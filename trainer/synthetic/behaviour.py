@@ -36,6 +36,12 @@ class Habit:
     wander: float = 0.18
     restless: float = 1.0
     """Divides how long a state lasts."""
+    eyes_only: float = 0.15
+    """Share of looks in which the eyes do most of the way and the head little."""
+    blink_every_s: float = 4.0
+    """On average."""
+    sway: float = 1.0
+    """How far the head drifts, in parts of what is usual."""
 
     def next_label(self, rng: np.random.Generator, label: str) -> str:
         """The state after this one."""
@@ -44,6 +50,31 @@ class Habit:
         names = list(shares)
         weights = np.array([shares[name] for name in names]) + 1e-9
         return str(rng.choice(names, p=weights / weights.sum()))
+
+
+LEANINGS: Mapping[str, tuple[float, float, float]] = {
+    "attentive": (8.0, 2.0, 1.0),
+    "writing": (4.0, 5.0, 1.2),
+    "usual": (5.0, 2.5, 1.8),
+    "absent": (3.0, 1.5, 4.0),
+}
+"""Kinds of students: the weights of screen, paper and wander around which a student's own are drawn."""
+
+
+def draw_habit(rng: np.random.Generator) -> Habit:
+    """One student's inclinations: of one kind or another, and within it their own."""
+    kinds = list(LEANINGS)
+    kind = kinds[int(rng.choice(len(kinds), p=(0.3, 0.2, 0.35, 0.15)))]
+    screen, paper, wander = (float(share) for share in rng.dirichlet(LEANINGS[kind]))
+    return Habit(
+        screen,
+        paper,
+        wander,
+        restless=float(rng.uniform(0.7, 1.5)),
+        eyes_only=float(rng.uniform(0.03, 0.4)),
+        blink_every_s=float(rng.uniform(2.5, 6.5)),
+        sway=float(rng.uniform(0.4, 1.6)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +109,8 @@ class Story:
     sway: Sequence[float]
     """Six phases of the slow drift of the head."""
     smile: float
+    sway_size: float = 1.0
+    """How far the head drifts, in parts of what is usual."""
 
     def label_at(self, second: int) -> str:
         """The label that holds during [second, second + 1)."""
@@ -104,7 +137,7 @@ class Story:
 
     def _drift(self, head: HeadPose, time_s: float) -> HeadPose:
         def wave(k: int, period_s: float) -> float:
-            return math.sin(2 * math.pi * (time_s / period_s + self.sway[k]))
+            return self.sway_size * math.sin(2 * math.pi * (time_s / period_s + self.sway[k]))
 
         return replace(
             head,
@@ -118,16 +151,18 @@ def draw_story(
     rng: np.random.Generator, desk: Desk, seconds: int, habit: Habit, recipe: Recipe, labels: Sequence[str] = ()
 ) -> Story:
     """A student's behaviour over whole seconds; `labels`, one a second, prescribes the states."""
+    recipe = replace(recipe, eyes_only=habit.eyes_only)
     states = list(labels) or draw_labels(rng, seconds, habit)
     glances: list[Glance] = []
     for start, end, label in _runs(states):
         glances += _draw_glances(rng, desk, (start, end), label, recipe)
-    blinks = np.cumsum(rng.exponential(4.0, max(1, seconds)))
+    blinks = np.cumsum(rng.exponential(habit.blink_every_s, max(1, seconds)))
     return Story(
         glances=glances,
         blinks_s=[float(t) for t in blinks if t < seconds],
         sway=[float(v) for v in rng.random(6)],
         smile=float(rng.choice([0.0, rng.uniform(0.0, 0.4)])),
+        sway_size=habit.sway,
     )
 
 

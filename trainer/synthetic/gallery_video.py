@@ -1,7 +1,8 @@
 """A gallery recording from a schedule: joins, leaves, cameras, speakers; writes the H.264 file and its truth.
 
 It knows time and video, and leaves drawing to gallery.py. The truth is a JSON file with, per second, each tile's `bbox`
-[x, y, w, h], id, name, camera and speaking; changes fall on whole seconds.
+[x, y, w, h], id, name, camera and speaking, and whether the picture is a gallery or a shared screen with a strip;
+changes fall on whole seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +17,17 @@ from typing import Any, Literal
 import av
 
 from monitor.schema import Box, Image
-from trainer.synthetic.gallery import GRID, ZOOM, Arrangement, GalleryStyle, Participant, Size, compose, layout
+from trainer.synthetic.gallery import (
+    GRID,
+    ZOOM,
+    Arrangement,
+    GalleryStyle,
+    Participant,
+    Size,
+    compose,
+    layout,
+    shared_area,
+)
 
 PictureAt = Callable[[float], Image]
 """Media time in seconds -> what a camera shows then, BGR."""
@@ -143,21 +154,29 @@ def truth_of(schedule: Schedule, recording: Recording) -> dict[str, Any]:
 
 
 def _truth_second(schedule: Schedule, recording: Recording, second: int) -> dict[str, Any]:
-    """One entry of the truth: every tile in view."""
+    """One entry of the truth: every tile in view, and the place of a shared screen."""
     seats = seats_at(schedule, second)
-    boxes = layout(len(seats), recording.size, recording.style, arrangement_at(schedule, second))
+    arrangement = arrangement_at(schedule, second)
+    boxes = layout(len(seats), recording.size, recording.style, arrangement)
+    shown: dict[str, Any] = {"layout": "gallery"}
+    if arrangement.strip is not None:
+        shown = {"layout": "share", "shared_bbox": _bbox(shared_area(recording.size, arrangement))}
     tiles = [
         {
             "id": seat.attendee.attendee_id,
             "name": seat.attendee.name,
-            "bbox": [box.x1, box.y1, box.width, box.height],
+            "bbox": _bbox(box),
             "present": True,
             "camera": "on" if seat.camera_on else "off",
             "speaking": seat.speaking,
         }
         for seat, box in zip(seats, boxes, strict=True)
     ]
-    return {"t": second, "n_tiles": len(tiles), "tiles": tiles}
+    return {"t": second, **shown, "n_tiles": len(tiles), "tiles": tiles}
+
+
+def _bbox(box: Box) -> list[int]:
+    return [box.x1, box.y1, box.width, box.height]
 
 
 def write_gallery_video(path: Path, schedule: Schedule, recording: Recording | None = None) -> dict[str, Any]:

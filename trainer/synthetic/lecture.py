@@ -18,7 +18,7 @@ from rich.progress import track
 from monitor.errors import BadInputError
 from monitor.schema import Image
 from trainer.synthetic.actor import ACTOR, StudentActor
-from trainer.synthetic.behaviour import Habit, Story, draw_story
+from trainer.synthetic.behaviour import Story, draw_habit, draw_story
 from trainer.synthetic.gallery import MEET, TEAMS, ZOOM
 from trainer.synthetic.gallery_video import (
     Attendee,
@@ -29,9 +29,10 @@ from trainer.synthetic.gallery_video import (
     frame_at,
     truth_of,
 )
-from trainer.synthetic.lecture_script import CAST, SENTENCES
+from trainer.synthetic.lecture_script import CAST, SENTENCES, SHARING
 from trainer.synthetic.people import cell_of
 from trainer.synthetic.renderer import Renderer
+from trainer.synthetic.share import Share, draw_share
 
 STYLES = {"zoom": ZOOM, "meet": MEET, "teams": TEAMS}
 
@@ -72,7 +73,7 @@ class Camera:
         return self._pictures[index - self._first]
 
 
-def synthesize_lecture(
+def synthesize_lecture(  # noqa: PLR0913  # all but the first two have defaults that nearly all callers keep
     seed: int,
     out: Path,
     students: int = 12,
@@ -80,11 +81,14 @@ def synthesize_lecture(
     fps: int = 4,
     size: tuple[int, int] = (1280, 720),
     style: str = "zoom",
+    *,
+    share: bool = True,
 ) -> Path:
     """Render a lecture to `out`: lecture.mp4, lecture.truth.json, transcript.vtt. Returns the video's path.
 
-    Someone joins, someone leaves, one camera is off for a while, and speakers change. The truth is that of
-    `gallery_video`, with a `label` for each tile: what the student looks at in this second, null with the camera off.
+    Someone joins, someone leaves, one camera is off for a while, speakers change, and with `share` a screen is shared
+    for a while, with the students in a strip beside it. The truth is that of `gallery_video`, with a `label` for each
+    tile: what the student looks at in this second, null with the camera off.
     Raises BadInputError for an unknown style and for numbers that make no lecture.
     """
     if style not in STYLES:
@@ -98,7 +102,9 @@ def synthesize_lecture(
     recording = Recording(size=size, fps=fps, crf=_CRF, style=STYLES[style])
     people = draw_students(seed, students, seconds, _tile_size(size, students))
     renderer = Renderer()
-    events = draw_events(np.random.default_rng((seed, 1)), [person.attendee_id for person in people], seconds)
+    shared = draw_share(np.random.default_rng((seed, 2)), seconds, students, style) if share else None
+    ids = [person.attendee_id for person in people]
+    events = draw_events(np.random.default_rng((seed, 1)), ids, seconds, shared)
     speakers = {event.attendee_id for event in events if event.kind == "speak"}
     attendees = [
         Attendee(
@@ -109,15 +115,21 @@ def synthesize_lecture(
         )
         for person in people
     ]
-    schedule = Schedule(attendees, seconds, events)
+    schedule = _schedule(attendees, seconds, events, shared)
     video = out / "lecture.mp4"
     times = track(range(seconds * fps), "lecture")
     encode_h264(video, (frame_at(schedule, k / fps, recording)[0] for k in times), recording)
     truth = {"video": video.name, "seed": seed, **label_truth(truth_of(schedule, recording), people)}
     video.with_suffix(".truth.json").write_text(json.dumps(truth, ensure_ascii=False) + "\n", encoding="utf-8")
-    (out / "transcript.vtt").write_text(transcript(schedule, events), encoding="utf-8")
+    (out / "transcript.vtt").write_text(transcript(schedule, events, shared), encoding="utf-8")
     renderer.close()
     return video
+
+
+def _schedule(attendees: Sequence[Attendee], seconds: int, events: Sequence[Event], share: Share | None) -> Schedule:
+    if share is None:
+        return Schedule(attendees, seconds, events)
+    return Schedule(attendees, seconds, events, share.arrangements, share.picture_at)
 
 
 def draw_students(seed: int, count: int, seconds: int, size: tuple[int, int]) -> list[Student]:
@@ -128,15 +140,16 @@ def draw_students(seed: int, count: int, seconds: int, size: tuple[int, int]) ->
         name, gender, tone = CAST[int(k)]
         cell = cell_of(str(rng.choice(["teen", "adult"])), gender, tone)
         actor = StudentActor(int(rng.integers(2**31)), size, ACTOR, cell)
-        shares = rng.dirichlet((5.0, 2.5, 1.8))
-        habit = Habit(float(shares[0]), float(shares[1]), float(shares[2]), float(rng.uniform(0.7, 1.5)))
-        story = draw_story(rng, actor.desk, seconds, habit, ACTOR)
+        story = draw_story(rng, actor.desk, seconds, draw_habit(rng), ACTOR)
         people.append(Student(f"p{len(people) + 1:02d}", name, actor, story))
     return people
 
 
-def draw_events(rng: np.random.Generator, ids: Sequence[str], seconds: int) -> list[Event]:
-    """A join, a leave, a camera off (and on again in a long lecture), and speakers taking turns."""
+def draw_events(rng: np.random.Generator, ids: Sequence[str], seconds: int, share: Share | None = None) -> list[Event]:
+    """A join, a leave, a camera off (and on again in a long lecture), and speakers taking turns.
+
+    Who shares the screen speaks as it comes; then the turns go on.
+    """
     off, joiner, leaver, *talkers = (ids[int(k)] for k in rng.permutation(len(ids)))
     talkers = talkers[:4] or [off]
     join_s, leave_s = round(seconds * rng.uniform(0.2, 0.35)), round(seconds * rng.uniform(0.65, 0.8))
@@ -149,7 +162,8 @@ def draw_events(rng: np.random.Generator, ids: Sequence[str], seconds: int) -> l
     while at_s < seconds - 4:
         speaker = str(rng.choice([talker for talker in talkers if talker != speaker] or talkers))
         events.append(Event(at_s, "speak", speaker))
-        at_s += int(rng.integers(4, 9))
+        next_s = at_s + int(rng.integers(4, 9))
+        at_s = share.from_s if share is not None and at_s < share.from_s < next_s else next_s
     return sorted(events, key=lambda event: event.at_s)
 
 
@@ -164,14 +178,15 @@ def label_truth(truth: dict[str, Any], people: Sequence[Student]) -> dict[str, A
     return {**truth, "participants": participants}
 
 
-def transcript(schedule: Schedule, events: Sequence[Event]) -> str:
+def transcript(schedule: Schedule, events: Sequence[Event], share: Share | None = None) -> str:
     """WebVTT as Zoom writes it: numbered cues, `Name: sentence`."""
     names = {attendee.attendee_id: attendee.name for attendee in schedule.attendees}
     spoken = [event for event in events if event.kind == "speak"]
     lines = ["WEBVTT", ""]
     for k, event in enumerate(spoken):
         end_s = spoken[k + 1].at_s if k + 1 < len(spoken) else schedule.duration_s
-        sentence = SENTENCES[k % len(SENTENCES)]
+        begins = share is not None and event.at_s == share.from_s
+        sentence = SHARING if begins else SENTENCES[k % len(SENTENCES)]
         lines += [
             str(k + 1),
             f"{_clock(event.at_s)} --> {_clock(end_s)}",

@@ -1,6 +1,8 @@
-"""Who takes part in a rendered lecture and what is said: invented names and sentences. It draws and times nothing."""
+"""Who takes part in a rendered lecture, what is said and what slides say: all invented. It draws and times nothing."""
 
 from __future__ import annotations
+
+from trainer.synthetic.slides import Slide
 
 CAST: tuple[tuple[str, str, int], ...] = (
     ("Amara Okafor", "female", 6),
@@ -47,3 +49,32 @@ SENTENCES = (
     "Well done. Next week we measure it with real seedlings.",
 )
 """A lesson, cue by cue."""
+
+SHARING = "I am sharing my screen now. Can you all see the slide?"
+"""What is said when the shared screen comes."""
+
+SLIDES = (
+    Slide(
+        "Why do plants bend?", ("A lamp stands on the left", "Two days later the stem leans left", "What has grown?")
+    ),
+    Slide(
+        "Two sides of a stem",
+        ("Light side: cells stay short", "Dark side: cells grow longer", "The longer side pushes"),
+        "circle",
+    ),
+    Slide(
+        "What we measured",
+        ("Bend in degrees, four trays", "Tray three had the brightest lamp", "Tray four was watered less"),
+        "bars",
+    ),
+    Slide(
+        "How fast does it go?",
+        ("Nothing in the first hour", "Then quickly", "Slower as the tip faces the lamp"),
+        "curve",
+    ),
+    Slide(
+        "For next week",
+        ("Sow ten seeds on wet paper", "Keep half of them in a box with one window", "Draw what you see each morning"),
+    ),
+)
+"""The shared screen, slide by slide."""
