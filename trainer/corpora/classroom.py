@@ -15,9 +15,10 @@ import numpy as np
 from monitor.rubric import Rubric
 from monitor.store.reader import StoreReader
 from monitor.store.records import Annotation, KeptCrop
-from monitor.store.review import current_annotations, kept_crop, kept_crops
+from monitor.store.review import current_annotations, double_annotations, kept_crop, kept_crops, predictions_on
 from trainer.corpora.pictures import decode
 from trainer.corpora.record import NO_LABEL, Corpus, Item, Reading, Refusal, label_index
+from trainer.noise import DoubleLabel
 
 NAME = "classroom"
 _HEADER = b"SQLite format 3\x00"
@@ -52,6 +53,31 @@ def open_classroom(path: Path, rubric: Rubric) -> Corpus:
                 items.append(_item(crop, label))
     refused += [Refusal(crop_id, "its picture was purged") for crop_id in answers]
     return Corpus(NAME, rubric.names, tuple(items), tuple(refused), _Pictures(path))
+
+
+def doubly_labelled(path: Path, rubric: Rubric) -> list[DoubleLabel]:
+    """What two people said about one crop, for `trainer.noise.estimate_noise`: who answered first comes first.
+
+    Crops on which one of them can't tell are left out; purged pictures count.
+
+    Raises:
+        BadInputError: a stored label that the rubric lacks.
+        StoreError: no store, or one of another version.
+    """
+    found: list[DoubleLabel] = []
+    with StoreReader(path) as reader:
+        for pair in double_annotations(reader, rubric.rubric_id):
+            first, second = sorted(pair, key=lambda annotation: annotation.created_at)
+            if first.label is None or second.label is None:
+                continue
+            crop = kept_crop(reader, first.crop_id)
+            assert crop is not None  # an annotation goes with its crop
+            where = f"{path}, crop {first.crop_id}"
+            one, other = (label_index(word, rubric.names, where) for word in (first.label, second.label))
+            said = predictions_on(reader, first.crop_id).get(first.prediction_id or 0)
+            predicted = label_index(said.best, rubric.names, where) if said is not None else None
+            found.append(DoubleLabel(crop.student_id or crop.person or crop.video or "", one, other, predicted))
+    return found
 
 
 def _label(answers: Sequence[Annotation], rubric: Rubric, where: str) -> int | str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -244,6 +245,7 @@ def whole(picture: Image) -> Image:
     return picture
 
 
+@cache
 def head_cut() -> Cut:
     """The cut that the monitor makes, around the biggest head in a frame."""
     from monitor.students.headcut import HeadCut  # here, since it opens the head finder

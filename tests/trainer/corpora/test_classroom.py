@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,13 +10,15 @@ import pytest
 
 from monitor.errors import BadInputError
 from monitor.rubric import Label, Rubric
-from monitor.store.annotations import annotate, keep_crop, keep_still
+from monitor.store.annotations import annotate, keep_crop, keep_still, record_prediction
 from monitor.store.database import Store
 from monitor.store.records import Answer
-from tests.monitor.builders import lecture, moment
+from tests.monitor.builders import lecture, moment, prediction
 from tests.trainer.corpora.trees import ATTENTION, picture
+from trainer.corpora.classroom import doubly_labelled
 from trainer.corpora.open import open_corpus
 from trainer.corpora.record import NO_LABEL
+from trainer.noise import DoubleLabel
 
 
 def png(seed: int) -> bytes:
@@ -77,6 +80,20 @@ def test_pictures_come_back_as_they_were_kept(store: Path) -> None:
     pictures = corpus.load(corpus.items, 32)
     assert len(pictures) == 5
     assert [(refusal.what, refusal.why) for refusal in pictures.skipped] == [("broken", "not a readable picture")]
+
+
+def test_what_two_people_said_becomes_an_estimate_of_noise(store: Path) -> None:
+    with Store.open(store, durable=False) as opened:
+        said = prediction("s02", 1.0, "wander")
+        number = record_prediction(opened, replace(said, crop_id="c5"))
+        annotate(opened, Answer("c5", "screen", "bob", prediction_id=number), ATTENTION)
+        annotate(opened, Answer("c5", "wander", "ada"), ATTENTION)
+        annotate(opened, Answer("c3", "paper", "bob"), ATTENTION)
+    assert doubly_labelled(store, ATTENTION) == [
+        DoubleLabel("s02", 1, 2),
+        DoubleLabel("s01", 1, 1),
+        DoubleLabel("s02", 0, 2, predicted=2),
+    ]
 
 
 def test_labels_of_a_rubric_that_was_changed_since(store: Path) -> None:
