@@ -134,6 +134,8 @@ class Renderer:
             "crown": 0.0,
             "curl": 0.0,
             "curl_size": 1.0,
+            # Else teeth would keep what the last thing of the picture before left behind.
+            "skin_like": 0.0,
         }
         used = {"plain", *(one.material for one in drawing.passes)}
         for name in used:
