@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -117,6 +118,22 @@ def test_undo_is_exact_step_by_step_and_the_second_time_nothing(store: Store) ->
         assert len(annotation_history(reader, "c1")) == 8
     with pytest.raises(StoreError, match="no annotation 'nothing'"):
         undo(store, "nothing")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_order_of_answers_and_undos_is_what_a_stack_says(store: Store, seed: int) -> None:
+    keep(store)
+    rng = random.Random(seed)
+    stacks: dict[str, list[tuple[str, str | None]]] = {"ada": [], "bob": []}
+    for _ in range(40):
+        who = rng.choice(["ada", "bob"])
+        if stacks[who] and rng.random() < 0.5:
+            restored = undo(store, stacks[who].pop()[0])
+            assert (restored.label if restored else "") == (stacks[who][-1][1] if stacks[who] else "")
+        else:
+            label = rng.choice([*RUBRIC.names, None])
+            stacks[who].append((annotate(store, Answer("c1", label, who), RUBRIC).annotation_id, label))
+        assert {row[1]: row[2] for row in labels(store)} == {name: own[-1][1] for name, own in stacks.items() if own}
 
 
 def test_a_label_outside_the_rubric_or_an_unknown_crop_is_refused(store: Store) -> None:
