@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,7 +54,9 @@ def test_file_changed_after_opening_is_not_used(tmp_path: Path) -> None:
         (lambda folder: write_bundle(folder, files={"../x": {"sha256": "0"}}), "must lie in the bundle itself"),
     ],
 )
-def test_spoilt_bundle_is_refused_with_the_reason(spoil, message: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_spoilt_bundle_is_refused_with_the_reason(
+    spoil: Callable[[Path], object], message: str, tmp_path: Path
+) -> None:
     spoil(write_bundle(tmp_path))
     with pytest.raises(BundleError, match=message):
         open_bundle(tmp_path)

@@ -46,7 +46,7 @@ def answer(**changed: object) -> Prediction:
         "model_id": "m",
         "rubric_id": "attention",
     }
-    return Prediction(**{**values, **changed})  # type: ignore[arg-type]
+    return Prediction(**{**values, **changed})  # type: ignore[arg-type]  # a field of any type
 
 
 def test_a_prediction_says_its_best_label_or_unsure() -> None:

@@ -134,7 +134,7 @@ def test_the_last_minutes_do_not_cost_a_whole_lecture(tmp_path: Path) -> None:
         path = store_with(tmp_path / f"{length}.db", *(moment(i, students=["s01", "s02"]) for i in range(length)))
         with StoreReader(path) as reader:
             steps: list[int] = []
-            reader._connection.set_progress_handler(lambda steps=steps: steps.append(1), 10)  # type: ignore[misc]
+            reader._connection.set_progress_handler(lambda steps=steps: steps.append(1), 10)  # type: ignore[misc]  # mypy cannot type a default
             since_s = length - 60.0
             reader.latest("algebra")
             reader.shares("algebra", since_s=since_s)

@@ -98,4 +98,4 @@ def test_selection_and_final_students_are_different_people() -> None:
 @pytest.mark.parametrize("change", [{"level": 1.0}, {"draws": 10}])
 def test_bad_acceptance_settings_are_refused(change: dict[str, float]) -> None:
     with pytest.raises(BadInputError, match=r"\[acceptance\]"):
-        AcceptanceSettings(**change)  # type: ignore[arg-type]
+        AcceptanceSettings(**change)  # type: ignore[arg-type]  # a field of any type

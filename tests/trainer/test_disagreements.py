@@ -156,4 +156,4 @@ def test_agreement_is_no_disagreement() -> None:
 @pytest.mark.parametrize("change", [{"draws": -1}, {"temperature": 0.0}, {"gaze_margin_deg": -1.0}])
 def test_bad_sampling_settings_are_refused(change: dict[str, float]) -> None:
     with pytest.raises(BadInputError, match=r"\[sampling\]"):
-        SamplingSettings(**change)  # type: ignore[arg-type]
+        SamplingSettings(**change)  # type: ignore[arg-type]  # a field of any type

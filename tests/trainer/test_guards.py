@@ -139,4 +139,4 @@ def test_some_pairs_are_drawn_by_a_seed() -> None:
 )
 def test_bad_guard_settings_are_refused(change: dict[str, float]) -> None:
     with pytest.raises(BadInputError, match=r"\[guards\]"):
-        GuardSettings(**change)  # type: ignore[arg-type]
+        GuardSettings(**change)  # type: ignore[arg-type]  # a field of any type

@@ -72,7 +72,7 @@ def test_a_clean_split_has_a_clean_report() -> None:
 def test_copies_are_found_and_named(change: object) -> None:
     train, test = faces(200, 1), faces(100, 2)
     for row in range(10):
-        test[row * 7] = change(train[row * 11])  # type: ignore[operator]
+        test[row * 7] = change(train[row * 11])  # type: ignore[operator]  # pytest hands the function over as an object
     parts = {"train": pictures(train, "a"), "test": pictures(test, "b")}
     report = leakage_report(parts)
     expected = {(f"row {row * 11}", f"row {row * 7}") for row in range(10)}

@@ -172,9 +172,9 @@ def test_bad_pair_settings_are_refused(change: dict[str, float]) -> None:
 )
 def test_a_pair_that_cannot_teach_is_refused(change: dict[str, object], message: str) -> None:
     good = {"item_id": "a", "image_row": 0, "prompt": "Where?", "chosen": "at paper", "rejected": "elsewhere"}
-    PreferencePair(**good)  # type: ignore[arg-type]
+    PreferencePair(**good)  # type: ignore[arg-type]  # a field of any type
     with pytest.raises(ValueError, match=message):
-        PreferencePair(**{**good, **change})  # type: ignore[arg-type]
+        PreferencePair(**{**good, **change})  # type: ignore[arg-type]  # a field of any type
 
 
 def test_pairs_survive_a_file(tmp_path: Path) -> None:

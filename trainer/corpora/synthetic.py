@@ -68,7 +68,7 @@ def _item(path: Path, part: str, row: int, truth: dict[str, Any], names: Sequenc
         groups={**truth.get("groups", {}), **{key: setting[key] for key in _SETTINGS if key in setting}},
         part=part,
         angles_deg=tuple(float(truth[name]) for name in _ANGLES),  # type: ignore[arg-type]  # four of them
-        face_box_px=tuple(map(float, truth["face_box"])),  # type: ignore[arg-type]
+        face_box_px=tuple(map(float, truth["face_box"])),  # type: ignore[arg-type]  # four of them
     )
 
 

@@ -52,8 +52,8 @@ def _csv(path: Path) -> Iterator[list[str]]:
 
 def _sheet(path: Path) -> Iterator[list[str]]:
     # Here, since only one corpus has such tables.
-    import openpyxl  # type: ignore[import-untyped]
-    from openpyxl.utils.exceptions import InvalidFileException  # type: ignore[import-untyped]
+    import openpyxl  # type: ignore[import-untyped]  # no types are published
+    from openpyxl.utils.exceptions import InvalidFileException  # type: ignore[import-untyped]  # no types are published
 
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)

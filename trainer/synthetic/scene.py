@@ -148,9 +148,9 @@ class Scene:
         gaze_yaw, gaze_pitch = seen_from(lens, self.origin + target - self.eyes)
         low, high = self.face_bounds(view)
         (x1, y1), (x2, y2) = ((corner - frame.centre) / frame.half for corner in (low, high))
-        box = (0.5 + x1 / 2, 0.5 - y2 / 2, 0.5 + x2 / 2, 0.5 - y1 / 2)
+        box = (float(0.5 + x1 / 2), float(0.5 - y2 / 2), float(0.5 + x2 / 2), float(0.5 - y1 / 2))
         angles = (degrees(head_yaw), degrees(head_pitch), degrees(gaze_yaw), degrees(gaze_pitch))
-        return Truth(*angles, tuple(map(float, box)))  # type: ignore[arg-type]
+        return Truth(*angles, box)
 
     def _on_head(self, part: Prop) -> Prop:
         points = part.mesh.points * self.scale @ self.body.head.T + self.eyes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import openpyxl  # type: ignore[import-untyped]
+import openpyxl  # type: ignore[import-untyped]  # no types are published
 from numpy.typing import NDArray
 
 from monitor.rubric import load_rubric
