@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -274,6 +274,50 @@ def corpus_annotate_command(
     typer.echo(f"{done.queued} stills of {done.people} people wait in {where}; {done.left} more are left.")
 
 
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A bundle, a checkpoint, or an id of the hub that is on this machine.")],
+    data: CorpusArgument,
+    out: Annotated[Path, typer.Option(help="Folder for report.html, evaluation.json and predictions.csv.")],
+    rubric: RubricOption = "attention",
+    kind: KindOption = "auto",
+    part: Annotated[str, typer.Option(help="Only this part of the corpus's own split.", show_default=False)] = "",
+    adapter: Annotated[Path | None, typer.Option(help="Adapter for the checkpoint.", show_default=False)] = None,
+    quantize: Annotated[str | None, typer.Option(help="nf4 or int8, for a checkpoint.", show_default=False)] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Another model, or the folder of its evaluation.", show_default=False)
+    ] = None,
+    against_adapter: Annotated[Path | None, typer.Option(help="Adapter for that one.", show_default=False)] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="Corpus of other people, for adversarial probes.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(help="At most so many pictures, whole people at a time; 0 = all.")] = 0,
+    draws: Annotated[int, typer.Option(min=20, help="Bootstrap draws.")] = 1000,
+    quick: Annotated[bool, typer.Option("--quick", help="The rubric's question alone.")] = False,
+    judge: Annotated[
+        str | None,
+        typer.Option(help="OpenAI-compatible server to mark free answers; texts are sent there.", show_default=False),
+    ] = None,
+    judge_model: Annotated[str, typer.Option(help="Name of the judging model.", show_default=False)] = "",
+    embedder: Annotated[Path | None, typer.Option(help="Folder of a text encoder.", show_default=False)] = None,
+    research: ResearchOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Measure a model on labelled pictures: one HTML report, one JSON (extra train)."""
+    _require("torch", extra="train")
+    from monitor.rubric import load_rubric
+    from trainer.evaluation.command import Wishes, evaluate_from_command
+
+    wishes = Wishes(
+        part=part, kind=kind, adapter=adapter, quantize=quantize, against=against, against_adapter=against_adapter,
+        validation=validation, limit=limit, draws=draws, quick=quick, judge=judge, judge_model=judge_model,
+        embedder=embedder,
+    )  # fmt: skip
+    with _bars(quiet) as report:
+        summary = evaluate_from_command(model, data, out, load_rubric(rubric, research=research), wishes, report)
+    typer.echo(summary)
+
+
 @app.command("export")
 def export_command(
     checkpoint: Annotated[Path, typer.Option(help="Folder of a trained checkpoint.")],
@@ -338,6 +382,23 @@ def _progress(quiet: bool) -> Iterator[ProgressReport]:
             if name not in bars:
                 bars[name] = progress.add_task(name, total=duration_s or done_s)
             progress.update(bars[name], completed=done_s, total=max(duration_s or 0.0, done_s))
+
+        yield report
+
+
+@contextmanager
+def _bars(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each thing that is counted; silent where nobody looks."""
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    bars: dict[str, TaskID] = {}
+    with Progress(console=Console(stderr=True), disable=quiet or not sys.stderr.isatty()) as progress:
+
+        def report(name: str, done: int, total: int) -> None:
+            if name not in bars:
+                bars[name] = progress.add_task(name, total=total)
+            progress.update(bars[name], completed=done)
 
         yield report
 

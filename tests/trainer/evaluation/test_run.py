@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from classroom import app
 from monitor.errors import BadInputError, BundleError
 from monitor.rubric import Rubric, load_rubric
 from tests.monitor.bundles import write_bundle
@@ -17,6 +19,7 @@ from tests.trainer.evaluation.colors import EACH, PEOPLE, RUBRIC, ColorModel, wr
 from tests.trainer.evaluation.test_judge import server, strict
 from tests.trainer.policies import write_base
 from trainer.corpora.open import open_corpus
+from trainer.evaluation.command import Wishes, evaluate_from_command
 from trainer.evaluation.evaluation import Beside, Elsewhere, Evaluation, Rival
 from trainer.evaluation.gather import Evidence
 from trainer.evaluation.judge import Judge, JudgeSettings
@@ -265,3 +268,17 @@ def test_a_limit_takes_whole_people(pictures: Path) -> None:
     people = {item.person for item in chosen}
     assert len(people) == 2 and len(chosen) == 2 * EACH
     assert people != {item.person for item in choose_items(corpus, "", replace(QUICK, limit=10, seed=1))}
+
+
+def test_the_command_says_the_headline_and_where_the_report_is(pictures: Path, tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle")
+    arguments = [str(bundle), str(pictures), "--out", str(tmp_path / "out"), "--draws", "20", "--quick", "--quiet"]
+    result = CliRunner().invoke(app, ["evaluate", *arguments])
+    assert result.exit_code == 0, result.output
+    assert "macro-F1" in result.output and "report.html" in result.output
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))["consistency"] is None
+    with pytest.raises(BadInputError, match="--judge-model"):
+        evaluate_from_command("x", pictures, tmp_path, RUBRIC, Wishes(judge="http://localhost:1/v1"))
+    with pytest.raises(BadInputError, match="drop one"):
+        wishes = Wishes(judge="http://localhost:1/v1", judge_model="m", quick=True)
+        evaluate_from_command("x", pictures, tmp_path, RUBRIC, wishes)
