@@ -26,8 +26,10 @@ from monitor.errors import ClassroomError
 from trainer.policy import Policy
 from trainer.preference.forward import IGNORED, PictureForward
 from trainer.preference.pictures import Pictures
-from trainer.preference.references import Asked, References
+from trainer.preference.references import Asked, Question, References
 
+ASKED_AT_ONCE = 4
+"""Batches of training that fit into one of the reference: nothing is kept for a gradient."""
 REFERENCE_ADAPTER = "ref"
 """TRL's name for its copy of the adapter that training starts from."""
 
@@ -92,9 +94,8 @@ class PictureEngine:
     def reference_log_probs(self, asked: Sequence[Asked]) -> list[float]:
         """What the reference says, from the cache where it is known."""
         with self._as_reference():
-            return self.supplies.references.look_up(
-                asked, self._answer_log_probs, self.args.per_device_train_batch_size
-            )
+            batch_size = ASKED_AT_ONCE * self.args.per_device_train_batch_size
+            return self.supplies.references.look_up(asked, self._answer_log_probs, batch_size)
 
     def training_step(self, *arguments: Any, **named: Any) -> Tensor:
         """TRL's step, unless its loss is no number.
@@ -110,12 +111,11 @@ class PictureEngine:
             )
         return loss
 
-    def _answer_log_probs(self, asked: Sequence[Asked]) -> Tensor:
-        ids, attention, labels = lay_out([(one.prompt_ids, one.answer_ids) for one in asked], self._pad_id())
-        device = self.accelerator.device
-        forward = self.forward_rows([one.image_row for one in asked])
-        spoken = forward(input_ids=ids.to(device), attention_mask=attention.to(device), labels=labels.to(device))
-        return spoken.log_probs.sum(1)
+    def _answer_log_probs(self, questions: Sequence[Question]) -> Tensor:
+        features = self.supplies.pictures.take([question.image_row for question in questions])
+        prompts = [question.prompt_ids for question in questions]
+        with self.accelerator.autocast():
+            return self.supplies.policy.answer_logps(features, prompts, [question.answers for question in questions])
 
     def _as_reference(self) -> AbstractContextManager[Any]:
         """The model as the reference: TRL's copy of the adapter, no adapter, or the model as it is."""

@@ -27,9 +27,16 @@ class PairTrainer(PictureEngine, DPOTrainer):  # type: ignore[misc]
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
         """TRL refuses this for pictures; here the key holds the picture."""
-        for side in ("chosen", "rejected"):
-            asked = [Asked(row["image_row"], tuple(row["prompt_ids"]), tuple(row[f"{side}_ids"])) for row in dataset]
-            dataset = dataset.add_column(f"ref_{side}_logps", self.reference_log_probs(asked))
+        sides = ("chosen", "rejected")
+        # Both sides at once: they are answers to one question, whose prompt is then computed once.
+        asked = [
+            Asked(row["image_row"], tuple(row["prompt_ids"]), tuple(row[f"{side}_ids"]))
+            for side in sides
+            for row in dataset
+        ]
+        numbers = self.reference_log_probs(asked)
+        for side, part in zip(sides, (numbers[: len(dataset)], numbers[len(dataset) :]), strict=True):
+            dataset = dataset.add_column(f"ref_{side}_logps", part)
         return dataset
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
@@ -103,9 +110,10 @@ class OddsTrainer(PairTrainer):
 
     def _note(self, chosen: Tensor, rejected: Tensor, likelihood: Tensor) -> None:
         figures = self._metrics["train"]
+        for side, log_probs in (("chosen", chosen), ("rejected", rejected)):
+            figures[f"logps/{side}"].append(float(log_probs.detach().mean()))
+            figures[f"rewards/{side}"].append(self.beta * float(log_probs.detach().mean()))
         rewards = self.beta * (chosen - rejected).detach()
-        figures["logps/chosen"].append(float(chosen.detach().mean()))
-        figures["logps/rejected"].append(float(rejected.detach().mean()))
         figures["rewards/margins"].append(float(rewards.mean()))
         figures["rewards/accuracies"].append(float((rewards > 0).float().mean()))
         figures["nll_loss"].append(-float(likelihood.detach()))

@@ -7,8 +7,11 @@ bytes, and the tokens of prompt and answer: change one, and the number is comput
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -24,6 +27,19 @@ class Asked:
     image_row: int
     prompt_ids: tuple[int, ...]
     answer_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One picture and prompt, and several answers to it: they share the prompt's computation."""
+
+    image_row: int
+    prompt_ids: tuple[int, ...]
+    answers: tuple[tuple[int, ...], ...]
+
+
+Compute = Callable[[Sequence[Question]], Tensor]
+"""Log-probabilities (B, A) of B questions with A answers each."""
 
 
 class ReferenceFile:
@@ -48,11 +64,12 @@ class ReferenceFile:
         return self._known.get(key)
 
     def put(self, numbers: dict[str, float]) -> None:
-        """Keep numbers, in memory and on disk."""
+        """Keep numbers, in memory and, those that are finite, on disk."""
         self._known.update(numbers)
         if self._path is not None and numbers:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            lines = "".join(json.dumps({"key": key, "log_prob": number}) + "\n" for key, number in numbers.items())
+            entries = ({"key": key, "log_prob": number} for key, number in numbers.items() if math.isfinite(number))
+            lines = "".join(json.dumps(entry) + "\n" for entry in entries)
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(lines)
 
@@ -69,29 +86,40 @@ class References:
     computed: int = 0
     """How many were not in the file."""
 
-    def look_up(
-        self, asked: Sequence[Asked], compute: Callable[[Sequence[Asked]], Tensor], batch_size: int
-    ) -> list[float]:
+    def look_up(self, asked: Sequence[Asked], compute: Compute, batch_size: int) -> list[float]:
         """The reference's log-probability of each answer.
 
         Args:
             asked: answers; repeated ones are computed once.
-            compute: log-probabilities (len(batch),) of a batch by the reference model.
-            batch_size: answers at a time.
+            compute: the reference model's log-probabilities of several answers to each of some questions.
+            batch_size: questions at a time.
         """
         keys = [self._key(one) for one in asked]
         missing = {key: one for key, one in zip(keys, asked, strict=True) if self.file.get(key) is None}
-        # Alike lengths side by side, or padding costs more than answers.
-        todo = sorted(missing.items(), key=lambda item: (len(item[1].prompt_ids), len(item[1].answer_ids)))
-        for start in range(0, len(todo), batch_size):
-            batch = todo[start : start + batch_size]
+        for batch in _batches(missing, batch_size):
             with torch.no_grad():
-                numbers = compute([one for _, one in batch]).tolist()
-            self.file.put({key: number for (key, _), number in zip(batch, numbers, strict=True)})
-        self.computed += len(todo)
-        found = [self.file.get(key) for key in keys]
-        return [number for number in found if number is not None]
+                numbers = compute([question for question, _ in batch])
+            found = [key for _, known in batch for key in known]
+            self.file.put(dict(zip(found, numbers.flatten().tolist(), strict=True)))
+        self.computed += len(missing)
+        return [number for number in map(self.file.get, keys) if number is not None]
 
     def _key(self, one: Asked) -> str:
         tokens = json.dumps([one.prompt_ids, one.answer_ids])
         return digest(self.reference_key, self.picture_keys[one.image_row], tokens)
+
+
+def _batches(missing: dict[str, Asked], batch_size: int) -> Iterator[list[tuple[Question, tuple[str, ...]]]]:
+    """Questions with equally many answers, and the keys of these; alike lengths side by side, to pad little."""
+    heard: dict[tuple[int, tuple[int, ...]], list[tuple[tuple[int, ...], str]]] = defaultdict(list)
+    for key, one in missing.items():
+        heard[one.image_row, one.prompt_ids].append((one.answer_ids, key))
+    questions = [
+        (Question(row, prompt, tuple(answer for answer, _ in known)), tuple(key for _, key in known))
+        for (row, prompt), known in heard.items()
+    ]
+    questions.sort(key=lambda one: (len(one[1]), one[0].prompt_ids, one[0].answers))
+    for _, alike in groupby(questions, key=lambda one: len(one[1])):
+        rest = list(alike)
+        for start in range(0, len(rest), batch_size):
+            yield rest[start : start + batch_size]

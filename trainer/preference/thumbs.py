@@ -18,9 +18,15 @@ class ThumbTrainer(PictureEngine, KTOTrainer):  # type: ignore[misc]
     """TRL's KTOTrainer on pictures; the dataset's order is kept, for its divergence is of neighbours."""
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
-        for column, answer in (("ref_logps", "completion_ids"), ("ref_KL_logps", "KL_completion_ids")):
-            asked = [Asked(row["image_row"], tuple(row["prompt_ids"]), tuple(row[answer])) for row in dataset]
-            dataset = dataset.add_column(column, self.reference_log_probs(asked))
+        answers = ("completion_ids", "KL_completion_ids")
+        asked = [
+            Asked(row["image_row"], tuple(row["prompt_ids"]), tuple(row[answer]))
+            for answer in answers
+            for row in dataset
+        ]
+        numbers = self.reference_log_probs(asked)
+        for column, part in (("ref_logps", numbers[: len(dataset)]), ("ref_KL_logps", numbers[len(dataset) :])):
+            dataset = dataset.add_column(column, part)
         return dataset
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:

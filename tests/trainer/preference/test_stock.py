@@ -1,5 +1,6 @@
 """Losses equal those of TRL's own trainers on the same batches: same base, adapter, pairs, order and seed."""
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_losses_on_thumbs(base: Path, images: NDArray[np.uint8], pairs: list[Pre
     ).history
     policy = load_policy(base, trainable="lora")
     arguments = KTOConfig(**shared_arguments(settings, tmp_path / "stock"), max_length=None, save_strategy="no")
-    shuffled = __import__("random").Random(settings.seed).sample(pairs, len(pairs))
+    shuffled = random.Random(settings.seed).sample(pairs, len(pairs))
     rows = []
     for start in range(0, len(shuffled), 2):
         for side, label in (("chosen", True), ("rejected", False)):
