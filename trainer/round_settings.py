@@ -78,6 +78,9 @@ class RoundsSettings:
     patience: int = 0
     """How many refused rounds one after the other are followed by another try from the champion, with other draws."""
     seed: int = 0
+    double_labels: str = ""
+    """A store in which two people annotated some crops: robust takes the share of inverted pairs from them, instead of
+    `epsilon` of [preference]."""
     invert_share: float = 0.0
     """For experiments only: so many of the pairs are swapped."""
     data: RoundData = field(default_factory=RoundData)
