@@ -119,6 +119,8 @@ class Frame:
     """UTC of the moment, or None for recordings without a clock."""
     monotonic_ns: int
     """time.monotonic_ns() when the picture reached this process: latencies start here."""
+    stream: str = ""
+    """Which of a source's streams it belongs to; empty where a source has only one."""
 
     def __post_init__(self) -> None:
         if self.image_bgr.ndim != 3 or self.image_bgr.shape[2] != 3 or self.image_bgr.dtype != np.uint8:
