@@ -9,13 +9,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from export.checkpoint import open_checkpoint
+from export.label_graph import LabelGraph
+from export.label_graph import pack as pack_for_export
 from monitor.errors import BadInputError, BundleError
 from monitor.rubric import load_rubric
 from monitor.vlm import prompt
 from monitor.vlm.pixels import fit_square
 from tests.trainer.policies import SHAPE, write_base
 from trainer.model import load_checkpoint, normalise, score_phrases
-from trainer.policy import LoraSettings, Policy, load_policy
+from trainer.policy import LoraSettings, Policy, load_policy, merge_adapter
 from trainer.policy.packing import pack
 from trainer.policy.sight import Pixels
 
@@ -41,7 +44,9 @@ def one_by_one(policy: Policy, pixels: Pixels, rows: list[tuple[str, str]]) -> t
     for number, (question, phrase) in enumerate(rows):
         before, after = policy.prompt_ids(question), policy.answer_ids(phrase)
         one = pixels.take(torch.tensor([number]))
-        logits = policy.model(input_ids=torch.tensor([before + after]), **one.arguments(policy.core)).logits
+        ids = torch.tensor([before + after])
+        more = {} if one.grid is None else {"mm_token_type_ids": (ids == policy.talk.image_token_id).int()}
+        logits = policy.model(input_ids=ids, **one.arguments(policy.core), **more).logits
         steps = logits[0, len(before) - 1 : -1].log_softmax(-1)
         sums.append(steps.gather(-1, torch.tensor(after)[:, None]).sum())
     return torch.stack(sums)
@@ -135,16 +140,17 @@ def test_a_crop_becomes_the_same_pixels_and_ids_as_at_run_time(base: Path) -> No
     runtime = fit_square(crop[:, :, ::-1], policy.side_px)[:, :, ::-1]  # as monitor.vlm.bundled does, from BGR
     pixels = policy.prepare([crop]).values[0, 0]
     assert torch.equal(pixels, normalise(torch.from_numpy(runtime.copy()).permute(2, 0, 1)))
-    from export.checkpoint import open_checkpoint
-    from export.label_graph import pack as pack_for_export
-
     checkpoint = open_checkpoint(base)
     packed = pack_for_export(checkpoint, checkpoint.asked("attention"))
     markers = [policy.talk.image_token_id] * packed.image_tokens
     assert policy.prompt_ids(QUESTION) == [*packed.prefix, *markers, *packed.suffix]
-    assert [policy.answer_ids(phrase) for phrase in PHRASES] == [
-        [token for _, token in steps] for steps in packed.tree.steps
-    ]
+    answers = [policy.answer_ids(phrase) for phrase in PHRASES]
+    assert answers == [[token for _, token in steps] for steps in packed.tree.steps]
+    graph = LabelGraph(checkpoint.model, packed, checkpoint.card["mean"], checkpoint.card["std"]).eval()
+    with torch.no_grad():  # and so the graph that ships, before it is quantised, gives the same scores
+        shipped = graph(torch.from_numpy(runtime.copy())[None])
+        ours = policy.answer_logps(policy.image_features(policy.prepare([crop])), policy.prompt_ids(QUESTION), answers)
+    assert torch.allclose(shipped, ours, atol=1e-4)
 
 
 def test_what_it_says_of_itself_is_its_likeliest_continuation(base: Path, pictures: Pictures) -> None:
@@ -174,10 +180,11 @@ def test_an_adapter_comes_back(base: Path, pictures: Pictures, tmp_path: Path, t
     assert str(base.parent) not in "".join(path.read_text("utf-8") for path in folder.glob("*.json"))
 
 
-def test_an_adapter_goes_on_learning_and_carries_its_parents_projector(
-    base: Path, pictures: Pictures, tmp_path: Path
+@pytest.mark.parametrize("parent", ["projector", "full"])
+def test_an_adapter_goes_on_learning_and_carries_its_parents_weights(
+    base: Path, pictures: Pictures, tmp_path: Path, parent: str
 ) -> None:
-    first = load_policy(base, trainable="projector")
+    first = load_policy(base, trainable=parent)  # type: ignore[arg-type]
     step(first, pictures)
     first.save_adapter(tmp_path / "one")
     second = load_policy(base, adapter=tmp_path / "one", trainable="lora", lora=LoraSettings(rank=2))
@@ -192,6 +199,37 @@ def test_an_adapter_goes_on_learning_and_carries_its_parents_projector(
     step(third, pictures)
     with third.without_adapter():
         assert np.allclose(third.score(pictures, QUESTION, PHRASES), start, atol=1e-6)
+
+
+@pytest.mark.parametrize("trainable", ["lora", "full"])
+def test_an_adapter_folds_into_its_base(base: Path, pictures: Pictures, tmp_path: Path, trainable: str) -> None:
+    policy = load_policy(base, trainable=trainable)  # type: ignore[arg-type]
+    step(policy, pictures)
+    folder = policy.save_adapter(tmp_path / "adapter", {"round": 2})
+    merged = load_checkpoint(merge_adapter(base, folder, tmp_path / "merged", "folded"))
+    pixels = normalise(torch.from_numpy(pictures).permute(0, 3, 1, 2))
+    expected = policy.score(pictures, QUESTION, PHRASES)
+    assert np.allclose(score_phrases(merged, pixels, QUESTION, PHRASES).numpy(), expected, atol=1e-5)
+    assert merged.card.model_id == "folded"
+    assert merged.card.training["story"] == {"round": 2}
+    with pytest.raises(BadInputError, match="is there already"):
+        merge_adapter(base, folder, tmp_path / "merged", "folded")
+
+
+def test_the_processor_speaks_to_trl_in_the_same_ids_and_pixels(base: Path, pictures: Pictures) -> None:
+    policy = load_policy(base)
+    told = policy.processor.apply_chat_template(
+        [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": QUESTION}]}], tokenize=False
+    )
+    assert told == prompt.prompt_text(QUESTION, 1)
+    made = policy.processor(images=[[pictures[0]], [pictures[1]]], text=[told, told], return_tensors="pt")
+    assert made["input_ids"].tolist() == [policy.prompt_ids(QUESTION)] * 2
+    assert torch.equal(made["pixel_values"], policy.prepare(pictures[:2]).values)
+    answered = [{"role": "assistant", "content": [{"type": "text", "text": PHRASES[0]}]}]
+    said = policy.processor(text=policy.processor.apply_chat_template(answered, tokenize=False))["input_ids"][0]
+    assert said == policy.answer_ids(PHRASES[0])
+    with pytest.raises(ValueError, match="one picture"):
+        policy.processor(images=[[pictures[0]]], text=["no marker"])
 
 
 def test_an_adapter_for_another_base_is_refused(base: Path, pictures: Pictures, tmp_path: Path) -> None:

@@ -164,6 +164,12 @@ def put_adapter(core: Any, folder: Path, manifest: dict[str, Any], *, trainable:
         absent = sorted(set(weights) - set(own))
         if absent:
             raise BundleError(f"{folder}: holds {absent[0]!r}, which this model does not have.")
+        other = [name for name, value in weights.items() if own[name].shape != value.shape]
+        if other:  # 4-bit weights are stored as rows of bytes
+            raise BundleError(
+                f"{folder}: {other[0]!r} has another shape here. Was it trained in full and is the base quantised now? "
+                "Leave out quantize, or merge the adapter first."
+            )
         with torch.no_grad():
             for name, value in weights.items():
                 own[name].copy_(value)
@@ -183,12 +189,13 @@ def with_adapter(origin: Origin, manifest: dict[str, Any], changed: tuple[str, .
 
 
 def _other_weights(model: Any, origin: Origin) -> dict[str, torch.Tensor]:
-    """Trained weights outside of LoRA, by their name in the base model."""
+    """Trained weights outside of LoRA, by their name in the base model (LoRA hides a layer inside of its own)."""
     core = model.get_base_model() if hasattr(model, "get_base_model") else model
     kept = set(origin.changed)
+    named = ((name.replace(".base_layer.", "."), weight) for name, weight in core.named_parameters())
     return {
         name: weight.detach().cpu().contiguous().clone()
-        for name, weight in core.named_parameters()
+        for name, weight in named
         if "lora_" not in name and (weight.requires_grad or name in kept)
     }
 

@@ -25,6 +25,7 @@ from trainer.policy.lora import (
     add_lora,
     open_for_training,
 )
+from trainer.policy.parts import open_processor
 from trainer.policy.policy import Policy
 from trainer.policy.processor import EmbeddedProcessor
 from trainer.policy.talk import ChatTalk, EmbeddedTalk, Talk
@@ -158,6 +159,10 @@ def _open_model(folder: Path, quantize: str | None, device: torch.device, dtype:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         raise BundleError(f"{folder}: not an image-text-to-text model that can be opened here ({error}).") from error
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            # At rest bitsandbytes would repack 4-bit weights with coarser scales: not the model that was trained.
+            module.support_avx512bf16_for_cpu = False
     missing = sorted(report["missing_keys"])
     if missing:  # transformers would go on with random numbers in their place
         raise BundleError(f"{folder}: {len(missing)} weights are missing, the first is {missing[0]!r}. Copy it again.")
@@ -183,10 +188,5 @@ def _talk(folder: Path, core: Any, embedded: bool, side_px: int | None) -> Talk:
         card = Card(**json.loads((folder / CARD_FILE).read_text(encoding="utf-8")))
         tokenizer = for_transformers(load_tokenizer(folder / "tokenizer.json"))
         return EmbeddedTalk(EmbeddedProcessor(tokenizer, card.image_size, card.image_tokens))
-    from transformers import AutoProcessor
-
-    try:
-        processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, ImportError) as error:
-        raise BundleError(f"{folder}: its processor cannot be opened here ({error}).") from error
-    return ChatTalk(processor, int(core.config.image_token_id), side_px)
+    image_token_id = int(core.config.image_token_id)
+    return ChatTalk(open_processor(folder, core.config.model_type, image_token_id), image_token_id, side_px)

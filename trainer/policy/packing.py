@@ -89,7 +89,7 @@ class _Row:
     owners: Tensor
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _row(prompt: tuple[int, ...], answers: tuple[tuple[int, ...], ...], place: Place) -> _Row:
     if not prompt or not all(answers):
         raise ValueError("a prompt and each of its answers need at least one token")
