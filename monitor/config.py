@@ -37,7 +37,10 @@ class MonitorSettings:
     bundle: Path | None = None
     """Folder of another model; None is the one in the package."""
     keep_pictures: bool = True
-    """Keep the newest thumbnail of each student for the dashboard, until its retention time is over."""
+    """Keep pictures until their retention time is over: the newest thumbnail of each student for the dashboard, and
+    crops worth a person's look."""
+    review_crops_per_hour: int | None = None
+    """How many crops of a lecture hour are kept for review, at most; None is what the store's settings say."""
     face_model: Path | None = field(default_factory=_face_model_of_environment)
     """A YuNet file (.onnx) that finds the faces; CLASSROOM_FACE_MODEL. None is the finder that ships."""
     face_model_sha256: str | None = field(default_factory=_sha256_of_environment)
@@ -50,6 +53,10 @@ class MonitorSettings:
             )
         if self.layout not in LAYOUTS:
             raise BadInputError(f"--layout must be one of {', '.join(LAYOUTS)}, found {self.layout!r}")
+        if self.review_crops_per_hour is not None and not 0 <= self.review_crops_per_hour <= 3600:
+            raise BadInputError(
+                f"review_crops_per_hour must lie between 0 and 3600, found {self.review_crops_per_hour}"
+            )
         if self.face_model_sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", self.face_model_sha256):
             raise BadInputError(
                 "face_model_sha256 (CLASSROOM_FACE_MODEL_SHA256) must be 64 hexadecimal digits, found "

@@ -20,8 +20,11 @@ from monitor.pipeline import Pipeline
 from monitor.rubric import load_rubric
 from monitor.schema import Frame, Lecture, Moment
 from monitor.sources.source import Source, SourceCounts, open_source
+from monitor.store.control import is_paused, set_paused
 from monitor.store.database import Store
+from monitor.store.keeping import commit_with_crops
 from monitor.store.records import MonitorStatus, ResumePoint
+from monitor.store.wishes import DAY_S, Wishes, current_wishes
 from monitor.students.facemodel import open_face_finder
 from monitor.vlm.bundled import BundledClassifier
 
@@ -112,8 +115,17 @@ class LiveMonitor:
     def _watch(self, report: Callable[[str], None]) -> int:
         moments = 0
         for frame in self._source.frames():
+            if is_paused(self._store, self.lecture_id):
+                self._beat("paused", None)  # the frame is let go unseen
+                continue
+            wishes = self._heed()
             moment = self._pipeline.process(self._rebased(frame))
-            self._store.commit(moment)
+            commit_with_crops(
+                self._store,
+                moment,
+                kept_s=wishes.pictures_kept_days * DAY_S,
+                annotators=2 if wishes.two_people else 1,
+            )
             self._latencies_ms.append((time.monotonic_ns() - frame.monotonic_ns) / 1e6)
             self.on_stored(self._latencies_ms[-1], self._waiting)
             self._beat("running", moment)
@@ -122,7 +134,23 @@ class LiveMonitor:
             moments += 1
         return moments
 
+    def _heed(self) -> Wishes:
+        """What the dashboard's settings say now: a change counts from the next moment on."""
+        wishes = current_wishes(self._store)
+        pictures = self._settings.keep_pictures and not wishes.room_only
+        self._pipeline.keep(
+            pictures=pictures,
+            names=not wishes.room_only,
+            review_per_hour=self._crops_per_hour(wishes) if pictures else 0,
+        )
+        return wishes
+
+    def _crops_per_hour(self, wishes: Wishes) -> int:
+        chosen = self._settings.review_crops_per_hour
+        return wishes.review_crops_per_hour if chosen is None else chosen
+
     def _end(self) -> None:
+        set_paused(self._store, self.lecture_id, False)
         self._store.end_lecture(self.lecture_id, faults=self._source.faults)
         self._beat("ended", None)
 

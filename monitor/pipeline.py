@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 
-from monitor.schema import Box, Crop, Frame, Image, Moment, Observation, Prediction, Track
+from monitor.schema import Box, Crop, Frame, Image, Moment, Observation, Prediction, ReviewCrop, Track
 from monitor.students.crops import cut_crop
 from monitor.students.facemodel import FindsFaces
 from monitor.students.finder import StudentFinder
-from monitor.students.thumbnails import thumbnail_jpeg
+from monitor.students.thumbnails import review_jpeg, thumbnail_jpeg
 from monitor.timeline.episodes import EpisodeBuilder
 from monitor.timeline.smoothing import Smoother
+from monitor.timeline.worth import ReviewChooser
 from monitor.vlm.classifier import Classifier
 
 THUMBNAIL_EVERY_S = 2.0
@@ -32,7 +33,7 @@ class Pipeline:
         known_names: folded name -> student_id, from the store: a student keeps the pseudonym over lectures.
         opted_out: students who are never inferred.
         wait_for_names: read names at once (recordings) or on a thread of their own (live).
-        keep_pictures: whether moments carry thumbnails.
+        keep_pictures: whether moments carry thumbnails; what else they carry, `keep` says.
         resume_state: `resume_state` of the last moment stored, to go on exactly there.
         faces: finds the faces; None is the finder that ships.
     """
@@ -56,6 +57,7 @@ class Pipeline:
         self._classifier = classifier
         self._sample_period_s = sample_period_s
         self._keep_pictures = keep_pictures
+        self._keep_names = True
         self._thumbnail_at_s: float = state.get("thumbnail_at_s", -THUMBNAIL_EVERY_S)
         self._finder = StudentFinder(
             layout,
@@ -67,6 +69,11 @@ class Pipeline:
         )
         self._smoother = Smoother(classifier.rubric.names, state=state.get("smoother"))
         self._episodes = EpisodeBuilder(state=state.get("episodes"))
+        self._review = ReviewChooser(0, state.get("review"))
+
+    def keep(self, *, pictures: bool, names: bool, review_per_hour: int) -> None:
+        """What the next moments may carry: thumbnails, names, and so many crops an hour for review."""
+        self._keep_pictures, self._keep_names, self._review.per_hour = pictures, names, review_per_hour
 
     def process(self, frame: Frame) -> Moment:
         """All that one frame gives. Moments come in the order of their frames."""
@@ -78,6 +85,7 @@ class Pipeline:
         observations = tuple(self._observe(track, frame.pts_s, predictions) for track in sighting.tracks)
         episodes = self._episodes.update(frame.pts_s, observations, self._sample_period_s, sighting.merges)
         thumbnails = self._thumbnails(frame.pts_s, crops)
+        to_review = self._choose(frame.pts_s, observations, crops)
         return Moment(
             lecture_id=self.lecture_id,
             index=frame.index,
@@ -87,8 +95,9 @@ class Pipeline:
             episodes=episodes,
             resume_state=self._state(),
             thumbnails=thumbnails,
-            names=sighting.names,
+            names=sighting.names if self._keep_names else {},
             merges=sighting.merges,
+            to_review=to_review,
         )
 
     def close(self) -> None:
@@ -124,6 +133,15 @@ class Pipeline:
         self._thumbnail_at_s = pts_s
         return {crop.student_id: thumbnail_jpeg(crop.pixels_bgr) for crop in crops}
 
+    def _choose(
+        self, pts_s: float, observations: Sequence[Observation], crops: Sequence[Crop]
+    ) -> tuple[ReviewCrop, ...]:
+        pixels = {crop.student_id: crop.pixels_bgr for crop in crops}
+        return tuple(
+            ReviewCrop(worth.student_id, review_jpeg(pixels[worth.student_id]), worth.reason, worth.priority)
+            for worth in self._review.choose(pts_s, observations)
+        )
+
     def _state(self) -> str:
         return json.dumps(
             {
@@ -131,6 +149,7 @@ class Pipeline:
                 "smoother": self._smoother.state(),
                 "episodes": self._episodes.state(),
                 "thumbnail_at_s": self._thumbnail_at_s,
+                "review": self._review.state(),
             },
             separators=(",", ":"),
         )

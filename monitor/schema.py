@@ -245,6 +245,19 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewCrop:
+    """A crop of one moment that is worth a person's look; the moment holds the prediction on it."""
+
+    student_id: str
+    picture: bytes
+    """JPEG."""
+    reason: str
+    """One of `monitor.store.annotations.REASONS`."""
+    priority: float
+    """The highest is shown first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """All that one sampled frame gave. The store takes it whole or not at all."""
 
@@ -264,6 +277,8 @@ class Moment:
     """Names read at this moment, by student_id."""
     merges: Mapping[str, str] = field(default_factory=dict)
     """Provisional pseudonym -> the known student it turned out to be."""
+    to_review: tuple[ReviewCrop, ...] = ()
+    """Crops worth a person's look; empty where no pictures are kept."""
 
 
 def require_id(name: str, value: str) -> None:

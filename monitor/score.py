@@ -20,6 +20,8 @@ from monitor.rubric import load_rubric
 from monitor.schema import Lecture
 from monitor.sources.source import Source, open_source
 from monitor.store.database import Store
+from monitor.store.keeping import commit_with_crops
+from monitor.store.wishes import DAY_S, current_wishes
 from monitor.students.facemodel import FindsFaces, open_face_finder
 from monitor.vlm.bundled import BundledClassifier
 
@@ -137,9 +139,14 @@ class BatchRun:
             resume_state=resume_state,
             faces=self.faces,
         )
+        wishes, chosen = current_wishes(self.store), self.settings.review_crops_per_hour
+        crops = wishes.review_crops_per_hour if chosen is None else chosen
+        kept = self.settings.keep_pictures and not wishes.room_only
+        pipeline.keep(pictures=False, names=not wishes.room_only, review_per_hour=crops if kept else 0)
         try:
             for frame in source.frames():
-                self.store.commit(pipeline.process(frame))
+                moment = pipeline.process(frame)
+                commit_with_crops(self.store, moment, kept_s=wishes.pictures_kept_days * DAY_S)
                 self.report(scored.recording, frame.pts_s, scored.duration_s)
         finally:
             pipeline.close()

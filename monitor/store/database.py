@@ -118,7 +118,7 @@ class Store:
                     f"{self.path}: lecture {lecture.lecture_id} has moments up to number {row[0]} already. "
                     "Go on from its resume_point, or choose another lecture id."
                 )
-            for table in ("status", "lectures"):
+            for table in ("status", "pauses", "lecture_notes", "lectures"):
                 self._connection.execute(
                     f"DELETE FROM {table} WHERE lecture_no = (SELECT lecture_no FROM lectures WHERE lecture_id = ?)",
                     (lecture.lecture_id,),
@@ -273,9 +273,13 @@ class Store:
     def writing(self, doing: str) -> Iterator[tuple[sqlite3.Connection, str]]:
         """A write transaction for the rooms of the store: commits at the end, rolls back on any error.
 
-        Gives the connection, and what time it is as text.
+        Inside another one of this thread it becomes a part of that: all of it is stored, or nothing. Gives the
+        connection, and what time it is as text.
         """
         with self._turn, explained(self.path, doing):
+            if self._connection.in_transaction:
+                yield self._connection, time_text(self._clock())
+                return
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection, time_text(self._clock())
@@ -284,6 +288,12 @@ class Store:
                 if self._connection.in_transaction:  # SQLite rolls back by itself on some errors
                     self._connection.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def reading(self, doing: str) -> Iterator[sqlite3.Connection]:
+        """The connection for a look of the rooms of the store, inside a transaction of this thread or outside any."""
+        with self._reading(doing):
+            yield self._connection
 
     def empty_log(self) -> None:
         """Move all that is committed into the database file and empty the write-ahead log, readers permitting."""

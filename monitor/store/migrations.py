@@ -220,7 +220,50 @@ _REVIEW = Migration(
     ),
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _REVIEW)
+_WISHES = Migration(
+    "wishes, acknowledgements, pauses, notes on a lecture, changes of the roster",
+    (
+        # What people chose on the dashboard, for all lectures of the store.
+        """CREATE TABLE wishes (
+            name TEXT PRIMARY KEY,
+            value TEXT NOT NULL,              -- JSON
+            changed_at TEXT NOT NULL
+        ) WITHOUT ROWID""",
+        """CREATE TABLE acknowledgements (
+            acknowledgement_no INTEGER PRIMARY KEY AUTOINCREMENT,
+            given_by TEXT NOT NULL,
+            words_version INTEGER NOT NULL,   -- which wording was read
+            given_at TEXT NOT NULL
+        )""",
+        # Present: the monitor of this lecture is to look away until it is gone.
+        """CREATE TABLE pauses (
+            lecture_no INTEGER PRIMARY KEY REFERENCES lectures,
+            asked_at TEXT NOT NULL
+        )""",
+        """CREATE TABLE lecture_notes (
+            note_no INTEGER PRIMARY KEY AUTOINCREMENT,
+            note_id TEXT NOT NULL UNIQUE,     -- made by who writes, so that a click sent twice is one note
+            lecture_no INTEGER NOT NULL REFERENCES lectures,
+            pts_s REAL NOT NULL,
+            text TEXT NOT NULL,
+            created_at TEXT NOT NULL,
+            withdrawn_at TEXT
+        )""",
+        "CREATE INDEX lecture_notes_by_time ON lecture_notes (lecture_no, pts_s)",
+        # Renames, merges and splits of students, with what it takes to undo each.
+        """CREATE TABLE roster_changes (
+            change_no INTEGER PRIMARY KEY AUTOINCREMENT,
+            kind TEXT NOT NULL,
+            student_no INTEGER NOT NULL REFERENCES students,
+            other_no INTEGER REFERENCES students,
+            told TEXT NOT NULL,               -- JSON; may hold a name, so it goes with the student
+            made_at TEXT NOT NULL,
+            undone_at TEXT
+        )""",
+    ),
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _REVIEW, _WISHES)
 
 
 def stored_version(connection: sqlite3.Connection, path: Path) -> int:
