@@ -200,8 +200,15 @@ def train_sft_command(
     out: Annotated[Path | None, typer.Option(help="Folder of the run.", show_default=False)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
 ) -> None:
-    """Supervised training of the embedded model on rendered students."""
+    """Supervised training: the embedded model from nothing, or with a \\[base] table any model, from where it is."""
     _require("torch", extra="train")
+    from trainer.settings import read_table
+
+    if "base" in read_table(config):
+        from trainer.finetune import train_finetune
+
+        train_finetune(config, out=out, resume=resume)
+        return
     from trainer.sft import train_sft
 
     train_sft(config, out=out, resume=resume)
