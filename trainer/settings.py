@@ -82,6 +82,9 @@ class TrainingSettings:
     """Weight of the answers in words."""
     truth_weight: float = 0.3
     """Weight of the auxiliary heads on label and angles."""
+    lead: float = 0.0
+    """Share of the run over which the truth and the teacher's odds gain their full weight, from a tenth of it: until
+    then the teacher's features lead."""
     text_from: float = 0.0
     """Share of the run after which words are learned too; before it the vision tower learns alone, which is cheaper."""
     average: float = 0.999

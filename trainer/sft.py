@@ -132,7 +132,7 @@ class _Run:
                     now = time.monotonic()
                     if now - evaluated_at > training.evaluate_every_s:
                         evaluated_at = now
-                        self._measure(student)
+                        self._measure(student, schedule.progress)
                     if now - saved_at > training.save_every_s:
                         saved_at = now
                         self._save(student, schedule)
@@ -142,7 +142,10 @@ class _Run:
             # Also on Ctrl-C: what was learned is kept, and --resume goes on from here.
             self._save(student, schedule)
 
-    def _measure(self, student: Student) -> None:
+    def _measure(self, student: Student, progress: float) -> None:
+        if progress < self.settings.training.text_from:
+            self._log({"phase": "glance", "macro_f1": round(student.glance(self.held_out), 4)})
+            return
         figures = evaluate(student.averaged(), self.held_out, self.rubric, draws=100)
         self._log({"phase": "evaluation", **figures})
 

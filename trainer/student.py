@@ -10,11 +10,14 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.augment import Augmentation, augment
+from trainer.augment import Augmentation, augment, plain
+from trainer.corpora.record import PictureSet
 from trainer.dialogue import Dialogue, answer_loss
+from trainer.evaluation.metrics import score
 from trainer.feed import Batch
 from trainer.model import Checkpoint, normalise_floats, say, see
 from trainer.settings import SftSettings
@@ -82,6 +85,18 @@ class Student:
         self._follow()
         return {name: float(value.detach()) for name, value in losses.items()}
 
+    @torch.no_grad()
+    def glance(self, pictures: PictureSet) -> float:
+        """Macro-F1 of the auxiliary head, to watch a run whose words have not been learned yet."""
+        known = pictures.take(np.flatnonzero(pictures.labels >= 0))
+        size = self.checkpoint.card.image_size
+        guesses = []
+        for start in range(0, len(known), 100):
+            images = torch.from_numpy(known.images_rgb[start : start + 100]).permute(0, 3, 1, 2)
+            patches, _ = see(self.average, normalise_floats(plain(images, size)))
+            guesses.append(self.heads(patches).label_logits.argmax(-1))
+        return score(known.labels, torch.cat(guesses).numpy(), len(self._dialogue.rubric.labels)).macro_f1
+
     def averaged(self) -> Checkpoint:
         """The model with averaged weights: what is measured and saved."""
         return Checkpoint(self.average, self.checkpoint.tokenizer, self.checkpoint.card)
@@ -130,12 +145,13 @@ class Student:
             patches, seen = see(self.model, pixels)
             judged = self.heads(patches)
         lesson = self._lesson(pixels, batch.labels, angles, rate)
-        losses = {"truth": truth_loss(judged, batch.labels, angles) * training.truth_weight}
+        weight = 1.0 if progress >= training.lead else 0.1 + 0.9 * progress / training.lead
+        losses = {"truth": truth_loss(judged, batch.labels, angles) * training.truth_weight * weight}
         if progress >= training.text_from:
             losses["answer"] = self._answer_loss(seen, batch.labels, angles) * training.answer_weight
         if lesson is not None:
             odds, features = imitation_loss(judged, lesson)
-            losses["odds"] = odds * lessons.odds_weight
+            losses["odds"] = odds * lessons.odds_weight * weight
             losses["map"] = features * lessons.map_weight * (1 - progress)
         return losses
 

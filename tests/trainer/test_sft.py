@@ -80,6 +80,15 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     assert (one / "model.safetensors").read_bytes() == (two / "model.safetensors").read_bytes()
 
 
+def test_before_its_words_a_run_is_watched_by_its_heads(tmp_path: Path) -> None:
+    short = {"steps = 30": "steps = 2", "steps = 260": "steps = 6"}
+    late = {"evaluate_every_s = 20.0": "evaluate_every_s = 0.0\ntext_from = 0.5\nlead = 0.5"}
+    run = train_sft(_config(tmp_path, **short, **late), out=tmp_path / "run")
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    watched = [entry["phase"] for entry in log if entry["phase"] in ("glance", "evaluation")]
+    assert watched == ["glance"] * 2 + ["evaluation"] * 4
+
+
 def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = _config(tmp_path, **{"steps = 30": "steps = 2", "steps = 260": "steps = 8"})
     whole = Student.step
