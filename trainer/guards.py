@@ -41,7 +41,7 @@ class GuardSettings:
     chosen_window: int = 10
     """Reports over which the chosen answers' log-probability is averaged."""
     chosen_fall_nats: float = 0.7
-    """The average may lie so much below where the run began, not more: at 0.7 right answers are half as likely."""
+    """The average may lie so much below the first one, not more: at 0.7 right answers are half as likely."""
     most_pairs: int = 512
     """Pairs that the first two guards look at."""
 
@@ -254,13 +254,16 @@ class HistoryWatch:
                     f"{name} is {value} at step {report.get('step', '?')}: training broke down and the last good round "
                     "stays. Lower the learning rate, or train in float32."
                 )
-        if CHOSEN_KEY not in report or self._beta <= 0:
+        chosen = report.get(CHOSEN_KEY, math.nan)
+        if not math.isfinite(chosen) or self._beta <= 0:
+            return  # a batch without a chosen answer, or a method that has none
+        self._recent.append(chosen / self._beta)
+        if len(self._recent) < self._settings.chosen_window:
             return
-        chosen = report[CHOSEN_KEY] / self._beta
-        self._first = chosen if self._first is None else self._first
-        self._recent.append(chosen - self._first)
-        fallen = -sum(self._recent) / len(self._recent)
-        if len(self._recent) == self._settings.chosen_window and fallen > self._settings.chosen_fall_nats:
+        average = sum(self._recent) / len(self._recent)
+        self._first = average if self._first is None else self._first
+        fallen = self._first - average
+        if fallen > self._settings.chosen_fall_nats:
             raise RunRefusedError(
                 f"the chosen answers became less likely by {fallen:.2f} nats (limit {self._settings.chosen_fall_nats}):"
                 " the run unlearns what it should prefer. Give the cross-entropy more weight (gamma), or learn slower."

@@ -16,7 +16,7 @@ from tests.trainer.shards import write_shard
 from trainer.corpora.record import PictureSet
 from trainer.round_parts import Parts
 
-PLAN = Path(__file__).parents[2] / "benchmarks" / "iterations" / "plan.toml"
+PLANS = Path(__file__).parents[2] / "benchmarks" / "iterations"
 RUBRIC = load_rubric("attention")
 DATA = Data(prior=(0.6, 0.3, 0.1))
 
@@ -26,12 +26,13 @@ def parts() -> Parts:
     return Parts(learned, tuple(f"i{row}" for row in range(24)), squares(60, 2, "s"), squares(240, 3, "f"))
 
 
-def test_the_shipped_plan_reads() -> None:
-    text = PLAN.read_text(encoding="utf-8")
-    assert text.startswith("# python -m benchmarks.iterations --plan benchmarks/iterations/plan.toml")
-    plan = read_plan(PLAN)
+@pytest.mark.parametrize(("name", "seeds"), [("plan.toml", (0, 1, 2)), ("plan-quick.toml", (0,))])
+def test_the_shipped_plans_read(name: str, seeds: tuple[int, ...]) -> None:
+    text = (PLANS / name).read_text(encoding="utf-8")
+    assert text.startswith(f"# python -m benchmarks.iterations --plan benchmarks/iterations/{name} ")
+    plan = read_plan(PLANS / name)
     assert plan.arms == ARMS
-    assert plan.seeds == (0, 1, 2)
+    assert plan.seeds == seeds
     assert (plan.preference.beta, plan.preference.gamma, plan.pairs.extra_share) == (0.1, 0.5, 0.3)
 
 
