@@ -125,3 +125,10 @@ def test_students_stay_themselves_when_a_screen_is_shared(lecture: Path) -> None
 def test_no_lecture_of_nobody(tmp_path: Path, students: int, seconds: int, style: str) -> None:
     with pytest.raises(BadInputError):
         synthesize_lecture(1, tmp_path, students, seconds, style=style)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31])
+def test_a_bad_seed_is_refused_before_anything_is_written(tmp_path: Path, seed: int) -> None:
+    with pytest.raises(BadInputError, match="seeds lie in"):
+        synthesize_lecture(seed, tmp_path / "lecture")
+    assert not (tmp_path / "lecture").exists()

@@ -32,6 +32,7 @@ from trainer.synthetic.gallery_video import (
 from trainer.synthetic.lecture_script import CAST, SENTENCES, SHARING
 from trainer.synthetic.people import cell_of
 from trainer.synthetic.renderer import Renderer
+from trainer.synthetic.shards import require_seeds
 from trainer.synthetic.share import Share, draw_share
 
 STYLES = {"zoom": ZOOM, "meet": MEET, "teams": TEAMS}
@@ -89,7 +90,7 @@ def synthesize_lecture(  # noqa: PLR0913  # all but the first two have defaults 
     Someone joins, someone leaves, one camera is off for a while, speakers change, and with `share` a screen is shared
     for a while, with the students in a strip beside it. The truth is that of `gallery_video`, with a `label` for each
     tile: what the student looks at in this second, null with the camera off.
-    Raises BadInputError for an unknown style and for numbers that make no lecture.
+    Raises BadInputError for an unknown style, a seed that there is not, and for numbers that make no lecture.
     """
     if style not in STYLES:
         raise BadInputError(f"unknown gallery style {style!r}; expected one of {', '.join(STYLES)}")
@@ -98,6 +99,7 @@ def synthesize_lecture(  # noqa: PLR0913  # all but the first two have defaults 
             f"a lecture has 2 to {len(CAST)} students, 12 seconds at least and 1 to 30 pictures a second, "
             f"found {students} students, {seconds} s, {fps} pictures a second"
         )
+    require_seeds(students, seed)
     out.mkdir(parents=True, exist_ok=True)
     recording = Recording(size=size, fps=fps, crf=_CRF, style=STYLES[style])
     people = draw_students(seed, students, seconds, _tile_size(size, students))

@@ -91,9 +91,10 @@ def _serve(pipe: Connection, process: BaseProcess, waiting: list[Job], advance: 
         message = pipe.recv()
     except (EOFError, OSError):
         process.join()
+        why = "its error stands above" if (process.exitcode or 0) > 0 else "killed, for want of memory perhaps"
         raise ClassroomError(
-            f"a rendering process ended with code {process.exitcode} (killed, or out of memory?); finished shards are "
-            "kept: run again, with a smaller render_processes if memory is short."
+            f"a rendering process ended with code {process.exitcode} ({why}); finished shards are kept: run again, "
+            "with a smaller render_processes if memory is short."
         ) from None
     if isinstance(message, Exception):
         raise message
