@@ -168,7 +168,7 @@ def plane_chart(
         names: of the axes.
         label: for those who cannot see it.
     """
-    left, top, right, bottom = 52, 12, HALF - 12, 352
+    left, top, right, bottom = 52, 12, HALF - 22, 352
     across, up = axes
 
     def x(value: float) -> float:

@@ -23,6 +23,7 @@ from trainer.evaluation.consistency import Consistency, measure_consistency
 from trainer.evaluation.free_answers import FreeAnswers, Judged, read_free_answers
 from trainer.evaluation.gather import Evidence
 from trainer.evaluation.groups import Grouping, by_group
+from trainer.evaluation.humans import HumanAgreement
 from trainer.evaluation.intervals import Interval, bootstrap_counts, counts_by_person, interval
 from trainer.evaluation.judge import Judge
 from trainer.evaluation.metrics import majority_baseline
@@ -85,6 +86,8 @@ class Beside:
     """For the similarity of free answers."""
     set_name: str = ""
     """What the set is called."""
+    humans: HumanAgreement | None = None
+    """How far two people agree on crops of the same corpus."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ class Evaluation:
     groups: tuple[Grouping, ...]
     rival: str
     comparison: Comparison | None
+    humans: HumanAgreement | None
     notes: tuple[str, ...]
 
 
@@ -171,6 +175,7 @@ def assess(
         groups=by_group(truth, answers, persons, evidence.groups, count, draws=draws, seed=seed),
         rival=rival.name if rival else "",
         comparison=compare(truth, answers, rival.answers, persons, count, draws=draws, seed=seed) if rival else None,
+        humans=extra.humans,
         notes=(),
     )
     return replace(result, notes=_notes(result, evidence))
@@ -222,7 +227,7 @@ def _notes(result: Evaluation, evidence: Evidence) -> tuple[str, ...]:
     """Why a section is missing or says little."""
     people = result.data["people"]
     told = [
-        (people < 10, f"Only {people} people: intervals over so few are too narrow."),
+        (people < 10, f"Only {people} {'person' if people == 1 else 'people'}: intervals over so few are too narrow."),
         (bool(evidence.skipped), f"{len(evidence.skipped)} pictures could not be read and are not counted."),
         (
             not result.null.testable,

@@ -24,7 +24,7 @@ from trainer.evaluation.report_sections import (
     probes_section,
 )
 from trainer.evaluation.report_style import PAGE
-from trainer.evaluation.report_words import said, section, table
+from trainer.evaluation.report_words import cell, chance, said, section, table
 
 _NAMES = {
     "macro_f1": "Macro-F1",
@@ -91,7 +91,7 @@ def _tiles(evaluation: Evaluation) -> list[tuple[str, float, str]]:
     def reach(one: Interval) -> str:
         return f"{said(one.low)} to {said(one.high)}"
 
-    beyond = f"p = {said(null.p_value)} within people" if null.testable else "not testable within people here"
+    beyond = f"{chance(null.p_value)} within people" if null.testable else "not testable within people here"
     ece = evaluation.calibration.ece
     return [
         ("Macro-F1", found["macro_f1"].value, reach(found["macro_f1"])),
@@ -141,20 +141,32 @@ def _figures(evaluation: Evaluation) -> str:
         "weight, however rare. Balanced accuracy and macro recall are the same number. Weighted kappa forgives "
         "an error to a neighbouring label, which only means something where the rubric's labels are a scale."
     )
-    return section("All figures", words, legend + _scroll(interval_chart(rows, axis, "All figures with intervals")))
+    chart = _scroll(interval_chart(rows, axis, "All figures with intervals"))
+    return section("All figures", words, legend + chart + _humans(evaluation))
+
+
+def _humans(evaluation: Evaluation) -> str:
+    """The people's own agreement, where two of them labelled the same crops."""
+    found = evaluation.humans
+    if found is None:
+        return ""
+    return (
+        f"<p>Two people who labelled the same {found.crops:,} crops agree with kappa {said(found.kappa.value)} "
+        f"({said(found.kappa.low)} to {said(found.kappa.high)}): more than that cannot be expected of a model.</p>"
+    )
 
 
 def _labels(evaluation: Evaluation) -> str:
     rows = []
     for number, label in enumerate(evaluation.labels):
         name = f"{mark(number, f'l{number}')} {escape(label.name)}"
-        values = "".join(f"<td>{_cell(one)}</td>" for one in (label.precision, label.recall, label.f1))
+        values = "".join(map(cell, (label.precision, label.recall, label.f1)))
         rows.append(f"<tr><td>{name}</td><td>{label.pictures:,}</td><td>{label.answered:,}</td>{values}</tr>")
     head = ("Label", "True", "Answered", "Precision", "Recall", "F1")
     chart = confusion_chart(evaluation.confusion, evaluation.rubric.names)
     words = "Each wrong answer stands in the column of what the model really said. Percentages are of the row."
     side = f"<div>{table(head, rows)}</div>"
-    return section("Which labels are mixed up", words, f"<div class='two'><div>{chart}</div>{side}</div>")
+    return section("Which labels are mixed up", words, f"<div class='two right'><div>{chart}</div>{side}</div>")
 
 
 def _null(evaluation: Evaluation) -> str:
@@ -171,7 +183,7 @@ def _null(evaluation: Evaluation) -> str:
     )
     told = (
         f"Shuffled labels give {said(null.mean)} on average, so that {said(null.beyond_identity)} is not explained by "
-        f"identity (p = {said(null.p_value)}). {null.informative_people:,} of {null.people:,} people have pictures of "
+        f"identity ({chance(null.p_value)}). {null.informative_people:,} of {null.people:,} people have pictures of "
         "two labels or more; only they can tell."
     )
     return section("More than knowing the person?", words, _scroll(chart) + f"<p>{told}</p>")
@@ -211,12 +223,6 @@ def _limits(rubric: Rubric) -> str:
     )
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     return section("What this cannot tell", "", f"<div class='box'><ul>{items}</ul></div>")
-
-
-def _cell(found: Interval) -> str:
-    if not found.known:
-        return "–"
-    return f"{said(found.value)}<br><small>{said(found.low)} to {said(found.high)}</small>"
 
 
 def _scroll(chart: str) -> str:

@@ -15,9 +15,8 @@ from trainer.evaluation.compare import Comparison
 from trainer.evaluation.consistency import REPEATED
 from trainer.evaluation.evaluation import Evaluation
 from trainer.evaluation.free_answers import FreeAnswers
-from trainer.evaluation.intervals import Interval
 from trainer.evaluation.judge import BEST, Marks
-from trainer.evaluation.report_words import percent, row, said, section, table
+from trainer.evaluation.report_words import cell, chance, percent, row, said, section, table
 
 _KINDS = {
     "question": "asked",
@@ -58,7 +57,7 @@ def _reliability(evaluation: Evaluation) -> str:
     legend = f"<span>{mark(0, 'a')}as the model says it</span>"
     if found.scaled_bins:
         legend += f"<span>{mark(1, 'b')}after temperature scaling</span>"
-    rows = [row("Calibration error", _span(found.ece), _span(found.scaled_ece) if found.scaled_ece else "–")]
+    rows = [f"<tr><td>Calibration error</td>{cell(found.ece, 3)}{cell(found.scaled_ece, 3)}</tr>"]
     rows.append(row("Surprise, nats", said(found.surprise), said(found.scaled_surprise or float("nan"))))
     rows.append(row("Brier score", said(found.brier), "–"))
     coldest, hottest = (min(found.temperatures), max(found.temperatures)) if found.temperatures else (1.0, 1.0)
@@ -172,7 +171,7 @@ def _prompts(evaluation: Evaluation) -> str:
     notes = {"question": ("paraphrase", "a", 0), "answer": ("other answers", "b", 2), "generic": ("generic", "n", 1)}
     for one in asked:
         note, css_class, shape = notes[one.run.kind]
-        rows.append(Row(_short(one.run.name), one.macro_f1, note, css_class=css_class, shape=shape))
+        rows.append(Row(_short(one.run.name, 40), one.macro_f1, note, css_class=css_class, shape=shape))
     words = (
         "Macro-F1 by wording. A generic question names no task: how much the specific one is worth shows against it. "
         "“Other answers” are the same labels in words that may never have been taught."
@@ -299,7 +298,7 @@ def comparison_section(evaluation: Evaluation) -> str:
     chart = interval_chart(rows, Axis.around([*ends, -0.01, 0.01], zero=True), "Differences between the models")
     told = (
         f"Only this model is right on {found.only_this_right:,} pictures, only the other on {found.only_other_right:,} "
-        f"(McNemar, exact: p = {said(found.mcnemar_p)}, which takes pictures for independent; the intervals do not). "
+        f"(McNemar, exact: {chance(found.mcnemar_p)}, which takes pictures for independent; the intervals do not). "
         f"This model has the higher macro-F1 in {percent(found.better_share)} of the draws of people."
     )
     words = (
@@ -315,10 +314,6 @@ def _differences(found: Comparison, names: Sequence[str]) -> list[Row]:
     return rows + [
         Row(f"Recall of {name}", one, css_class="n") for name, one in zip(names, found.recall_by_label, strict=True)
     ]
-
-
-def _span(found: Interval) -> str:
-    return f"{said(found.value, 3)} ({said(found.low, 3)} to {said(found.high, 3)})"
 
 
 def _short(text: str, most: int = 48) -> str:

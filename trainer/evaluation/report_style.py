@@ -40,6 +40,8 @@ p { margin: 0; max-width: 82ch; }
 .box ul { margin: 0; padding-left: 18px; }
 .box li { margin: 4px 0; max-width: 86ch; overflow-wrap: anywhere; }
 .two { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 20px 40px; align-items: start; }
+.two.right { grid-template-columns: minmax(0, 11fr) minmax(0, 13fr); }
+.chart + p, .scroll + p { margin-top: 10px; }
 .chart { width: 100%; height: auto; display: block; margin-top: 12px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 8px 0 0; color: var(--quiet); font-size: 14px; }
 .legend > span { display: inline-flex; align-items: center; gap: 7px; }
@@ -72,6 +74,8 @@ table { border-collapse: collapse; width: 100%; margin-top: 10px; }
 th, td { text-align: right; padding: 6px 12px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { font-weight: 600; color: var(--quiet); font-size: 13px; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
+.two th, .two td { padding-left: 8px; padding-right: 8px; }
+.two th:first-child, .two td:first-child { padding-left: 0; }
 td.words { white-space: normal; min-width: 16em; }
 th:last-child, td:last-child { padding-right: 0; }
 tbody td:first-child { font-weight: 600; }
@@ -81,7 +85,7 @@ dt { color: var(--quiet); }
 dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 760px) {
   main { padding: 28px 18px 48px; }
-  .two { grid-template-columns: minmax(0, 1fr); }
+  .two, .two.right { grid-template-columns: minmax(0, 1fr); }
   .tiles { grid-template-columns: 1fr 1fr; }
   .scroll .chart { min-width: 760px; }
 }

@@ -7,6 +7,8 @@ from html import escape
 
 import numpy as np
 
+from trainer.evaluation.intervals import Interval
+
 
 def said(value: float, digits: int = 2) -> str:
     """A figure in words: two digits, more for a small p-value, a true minus sign."""
@@ -19,7 +21,22 @@ def said(value: float, digits: int = 2) -> str:
 
 def percent(share: float) -> str:
     """A share as a percentage."""
-    return "–" if np.isnan(share) else f"{100 * share:.1f}%"
+    if np.isnan(share):
+        return "–"
+    return f"{100 * share:.0f}%" if share in (0.0, 1.0) else f"{100 * share:.1f}%"
+
+
+def chance(p_value: float) -> str:
+    """A p-value in words."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {said(p_value)}"
+
+
+def cell(found: Interval | None, digits: int = 2) -> str:
+    """A table cell's markup: the figure, its interval small below."""
+    if found is None or not found.known:
+        return "<td>–</td>"
+    reach = f"{said(found.low, digits)} to {said(found.high, digits)}"
+    return f"<td>{said(found.value, digits)}<br><small>{reach}</small></td>"
 
 
 def section(title: str, words: str, inside: str) -> str:

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from monitor.errors import BadInputError
 from monitor.rubric import Rubric
+from trainer.corpora import classroom
 from trainer.corpora.open import open_corpus
 from trainer.corpora.record import Corpus, Item, labelled, require_classes
 from trainer.evaluation.answerer import Answerer, open_answerer
 from trainer.evaluation.evaluation import Beside, Elsewhere, Evaluation, Rival, assess
 from trainer.evaluation.gather import Evidence, Progress, gather
+from trainer.evaluation.humans import HumanAgreement, human_agreement
 from trainer.evaluation.judge import Judge, JudgeSettings
 from trainer.evaluation.metrics import score
 from trainer.evaluation.report_html import report_html
@@ -128,7 +130,9 @@ def run_evaluation(
         items,
         rubric,
         settings,
-        beside=Beside(elsewhere, rival if extra.against else None, judge, extra.embedder, data.name),
+        beside=Beside(
+            elsewhere, rival if extra.against else None, judge, extra.embedder, data.name, _humans(corpus, data, rubric)
+        ),
         progress=lambda done, total: say(answerer.model_id, done, total),
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -201,6 +205,14 @@ def _rival(
     )  # fmt: skip
     answers = dict(zip(asked.item_ids, map(int, asked.answers), strict=True))
     return Rival(other.model_id, _in_rows(answers, evidence, str(extra.against)))
+
+
+def _humans(corpus: Corpus, data: Path, rubric: Rubric) -> HumanAgreement | None:
+    if corpus.name != classroom.NAME:
+        return None
+    found = classroom.doubly_labelled(data, rubric)
+    columns = [one.person for one in found], [one.first for one in found], [one.second for one in found]
+    return human_agreement(*columns, len(rubric.labels))
 
 
 def _in_rows(answers: Mapping[str, int], evidence: Evidence, where: str) -> NDArray[np.int64]:

@@ -206,7 +206,7 @@ def test_one_person_alone_gives_a_report_that_says_so(tmp_path: Path) -> None:
     found, _ = evaluate_model(ColorModel(), corpus, corpus.items, RUBRIC, QUICK)
     assert found.calibration.temperatures == () and found.abstention.chosen is None
     assert found.probes is not None and "adversarial" not in found.probes.strategies
-    assert any("One person" in note for note in found.notes) and any("Only 1 people" in note for note in found.notes)
+    assert any("One person" in note for note in found.notes) and any("Only 1 person:" in note for note in found.notes)
     assert json.loads(figures_json(found))["calibration"]["scaled_ece"] is None
     assert "<svg" in report_html(found)
 
