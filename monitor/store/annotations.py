@@ -132,6 +132,12 @@ def queue_crops(
         return _queue_length(connection, rubric_id) - before
 
 
+def ask_people(store: Store, rubric_id: str, annotators: int) -> None:
+    """How many people are to label each crop of the queue, those that are in it and have too few answers included."""
+    with store.writing("asking for more answers") as (connection, _):
+        connection.execute("UPDATE review_queue SET annotators = ? WHERE rubric_id = ?", (annotators, rubric_id))
+
+
 def annotate(store: Store, answer: Answer, rubric: Rubric, *, kept_s: float = TRAINING_KEPT_S) -> Annotation:
     """Store an answer; it supersedes what the same person said about the crop before.
 

@@ -63,6 +63,10 @@ def erase_student(store: Store, student_id: str) -> Erased:
             table: connection.execute(f"DELETE FROM {table} WHERE student_no IN ({places})", numbers).rowcount
             for table in _TABLES
         }
+        # What it takes to undo a rename or a merge may hold the name.
+        connection.execute(
+            f"DELETE FROM roster_changes WHERE student_no IN ({places}) OR other_no IN ({places})", [*numbers, *numbers]
+        )
         connection.execute(f"UPDATE students SET erased_at = ? WHERE student_no IN ({places})", (now, *numbers))
     store.empty_log()
     return Erased(

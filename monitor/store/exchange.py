@@ -86,7 +86,7 @@ def write_students_csv(reader: StoreReader, lecture_ids: Sequence[str], path: Pa
     """
     names = reader.names()
     students = sorted({student_id for lecture_id in lecture_ids for student_id in reader.students(lecture_id)})
-    return _write_csv(path, STUDENT_COLUMNS, ((student_id, names.get(student_id, "")) for student_id in students))
+    return write_csv(path, STUDENT_COLUMNS, ((student_id, names.get(student_id, "")) for student_id in students))
 
 
 def write_episodes_csv(
@@ -110,7 +110,7 @@ def write_episodes_csv(
         for lecture in _lectures(reader, lecture_ids)
         for episode in reader.episodes(lecture.lecture_id)
     )
-    return _write_csv(path, EPISODE_COLUMNS, rows)
+    return write_csv(path, EPISODE_COLUMNS, rows)
 
 
 def formula_safe(text: str) -> str:
@@ -166,7 +166,12 @@ def _label_row(lecture: LectureRecord, recording: str, row: StoredObservation) -
     )
 
 
-def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
+    """A CSV file, UTF-8, every cell safe from running as a formula; returns the rows.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
     count = 0
     with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from monitor.errors import StoreError
+from monitor.rubric import Rubric
 from monitor.schema import Box, Episode, Presence
 from monitor.store.encoding import rubric_of, time_of, unpack_probabilities
 from monitor.store.location import explained, open_for_reading, store_path
@@ -72,6 +73,14 @@ class StoreReader:
         """One lecture, or None."""
         rows = self._rows(f"{_LECTURE} WHERE lecture_id = ?", lecture_id)
         return _lecture(rows[0]) if rows else None
+
+    def newest_rubric(self, rubric_id: str) -> Rubric | None:
+        """The rubric as the newest lecture under it had it, or None where there is no such lecture."""
+        rows = self._rows(
+            "SELECT rubric FROM lectures WHERE rubric_id = ? ORDER BY opened_at DESC, lecture_no DESC LIMIT 1",
+            rubric_id,
+        )
+        return rubric_of(rows[0][0]) if rows else None
 
     def latest(self, lecture_id: str) -> list[LatestObservation]:
         """The newest row of every student of the lecture, also of those who left, by student_id."""

@@ -82,7 +82,7 @@ def predictions_on(reader: StoreReader, crop_id: str) -> dict[int, Prediction]:
 def waiting(reader: StoreReader, rubric_id: str, annotator_id: str, most: int = 100) -> list[QueuedCrop]:
     """The crops that one person has not answered yet and that want another answer, most useful first.
 
-    Pictures are left out; `kept_crop` has them.
+    Pictures are left out; `kept_crop` has them. Students who opted out since are left out, too.
     """
     rows = reader.rows(
         f"""SELECT {_CROP.format(picture="NULL")}, reason, priority,
@@ -90,12 +90,86 @@ def waiting(reader: StoreReader, rubric_id: str, annotator_id: str, most: int = 
                 AND a.superseded_by IS NULL AND NOT a.withdrawn) AS answers
         FROM review_queue q JOIN crops c USING (crop_no) {_CROP_JOINS}
         WHERE q.rubric_id = :rubric AND c.picture IS NOT NULL AND answers < q.annotators
+            AND NOT EXISTS (SELECT 1 FROM opt_outs o WHERE o.student_no = c.student_no)
             AND NOT EXISTS (SELECT 1 FROM annotations a WHERE a.crop_no = q.crop_no AND a.rubric_id = q.rubric_id
                 AND a.annotator_id = :annotator AND a.superseded_by IS NULL AND NOT a.withdrawn)
         ORDER BY priority DESC, q.crop_no LIMIT :most""",
         {"rubric": rubric_id, "annotator": annotator_id, "most": most},
     )
     return [QueuedCrop(_crop(row[:12]), *row[12:]) for row in rows]
+
+
+def waiting_count(reader: StoreReader, rubric_id: str, annotator_id: str) -> int:
+    """How many crops `waiting` would list, had it no end."""
+    rows = reader.rows(
+        """SELECT count(*) FROM review_queue q JOIN crops c USING (crop_no)
+        WHERE q.rubric_id = :rubric AND c.picture IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM opt_outs o WHERE o.student_no = c.student_no)
+            AND q.annotators > (SELECT count(*) FROM annotations a WHERE a.crop_no = q.crop_no
+                AND a.rubric_id = q.rubric_id AND a.superseded_by IS NULL AND NOT a.withdrawn)
+            AND NOT EXISTS (SELECT 1 FROM annotations a WHERE a.crop_no = q.crop_no AND a.rubric_id = q.rubric_id
+                AND a.annotator_id = :annotator AND a.superseded_by IS NULL AND NOT a.withdrawn)""",
+        {"rubric": rubric_id, "annotator": annotator_id},
+    )
+    return int(rows[0][0])
+
+
+def newest_answers(reader: StoreReader, rubric_id: str, annotator_id: str, most: int = 50) -> list[Annotation]:
+    """What one person said last and still says, oldest first: what `undo` can take back, from the end.
+
+    After an undo the answer that counts again is listed under its own id, not that of the undo.
+    """
+    rows = reader.rows(
+        f"""{ANNOTATION} WHERE a.annotation_no IN (
+            SELECT coalesce(restores, annotation_no) FROM annotations
+            WHERE rubric_id = :rubric AND annotator_id = :annotator AND superseded_by IS NULL AND NOT withdrawn
+            ORDER BY 1 DESC LIMIT :most)
+        ORDER BY a.annotation_no""",
+        {"rubric": rubric_id, "annotator": annotator_id, "most": most},
+    )
+    return [annotation_of(row) for row in rows]
+
+
+def answer_count(reader: StoreReader, rubric_id: str, annotator_id: str) -> int:
+    """Crops that one person has answered, can't tell included."""
+    rows = reader.rows(
+        "SELECT count(*) FROM annotations WHERE rubric_id = ? AND annotator_id = ? AND superseded_by IS NULL "
+        "AND NOT withdrawn",
+        *(rubric_id, annotator_id),
+    )
+    return int(rows[0][0])
+
+
+def annotators(reader: StoreReader) -> list[str]:
+    """Everybody who has answered anything, in order of the alphabet."""
+    return [row[0] for row in reader.rows("SELECT DISTINCT annotator_id FROM annotations ORDER BY 1")]
+
+
+def queued_rubrics(reader: StoreReader) -> list[str]:
+    """Rubrics under which crops were queued, the fullest queue first."""
+    return [row[0] for row in reader.rows("SELECT rubric_id FROM review_queue GROUP BY 1 ORDER BY count(*) DESC, 1")]
+
+
+def crop_reasons(reader: StoreReader, rubric_id: str) -> dict[str, str]:
+    """crop_id -> why it is in the queue."""
+    return dict(
+        reader.rows(
+            "SELECT crop_id, reason FROM review_queue JOIN crops USING (crop_no) WHERE rubric_id = ?", rubric_id
+        )
+    )
+
+
+def current_predictions(reader: StoreReader, rubric_id: str) -> dict[str, tuple[str, str, str]]:
+    """crop_id -> (likeliest label, student_id or person in the corpus, model_id), of the newest prediction on each."""
+    return {
+        row[0]: (row[1], row[2], row[3])
+        for row in reader.rows(
+            """SELECT crop_id, best, coalesce(student_id, nullif(person, ''), crop_id), model_id
+            FROM crop_predictions p JOIN crops c USING (crop_no) JOIN models USING (model_no)
+            LEFT JOIN students USING (student_no) WHERE p.rubric_id = ? ORDER BY predicted_at, prediction_no""",
+            rubric_id,
+        )
+    }
 
 
 def queue_counts(reader: StoreReader, rubric_id: str) -> Mapping[str, int]:
