@@ -60,7 +60,7 @@ def policy_sha256(policy: Policy, *, lora: bool = True) -> str:
 
 
 def _core_name(name: str) -> str:
-    return name.removeprefix("base_model.model.")
+    return name.removeprefix("base_model.model.").replace(".base_layer.", ".")
 
 
 def _preparation(policy: Policy) -> str:
