@@ -214,6 +214,23 @@ def train_sft_command(
     train_sft(config, out=out, resume=resume)
 
 
+@train_app.command("preference")
+def train_preference_command(
+    config: Annotated[Path, typer.Option(help="TOML file; its first comment is its command.")],
+    method: Annotated[
+        str | None,
+        typer.Option(help="hadpo, dpo, robust, ipo, kto, orpo or grpo; default: the file's.", show_default=False),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run.", show_default=False)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run stopped.")] = False,
+) -> None:
+    """Preference training on what a policy gets wrong, once and by any method; accepting is what rounds do."""
+    _require("trl", extra="train")
+    from trainer.preference_run import train_preference_run
+
+    train_preference_run(config, method=method, out=out, resume=resume, tell=typer.echo)
+
+
 @train_app.command("rounds")
 def train_rounds_command(
     config: Annotated[Path, typer.Option(help="TOML file; its first comment is its command.")],
