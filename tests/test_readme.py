@@ -6,13 +6,15 @@ import shlex
 from typer.testing import CliRunner
 
 from classroom import app
-from docs.make_tree import ROOT, with_tree
+from docs.make_tree import PAGES, ROOT, with_tree
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_tree_is_the_tree() -> None:
-    assert with_tree(README) == README, "run: python docs/make_tree.py"
+def test_the_trees_are_the_tree() -> None:
+    for name, files in PAGES.items():
+        page = (ROOT / name).read_text(encoding="utf-8")
+        assert with_tree(page, files=files) == page, f"{name}: run python docs/make_tree.py"
 
 
 def test_every_picture_and_linked_file_is_there() -> None:
