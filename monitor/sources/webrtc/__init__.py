@@ -1,0 +1,4 @@
+"""Pictures that browsers, OBS and other WHIP clients publish over WebRTC.
+
+Nothing here is imported until it is asked for.
+"""
