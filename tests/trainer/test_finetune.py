@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,6 +81,22 @@ def test_a_run_that_was_stopped_ends_with_the_losses_of_a_straight_one(
     resumed = finetune(policy_of(base, trainable), pictures, RUBRIC, how, tmp_path / "run", resume=True)
     assert np.allclose(resumed.losses, straight.losses, atol=1e-5)
     assert len(resumed.losses) == how.steps
+
+
+def test_what_a_kill_leaves_on_disk_is_enough(base: Path, pictures: PictureSet, tmp_path: Path) -> None:
+    """The folder as it lies after four steps: the state is of two, and the log ends with half a line."""
+    how = replace(QUICK, save_every=2)
+
+    def copied(step: int, loss: float) -> None:
+        if step == 4:
+            shutil.copytree(tmp_path / "straight", tmp_path / "killed")
+
+    straight = finetune(policy_of(base), pictures, RUBRIC, how, tmp_path / "straight", report=copied)
+    with (tmp_path / "killed" / "losses.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"step": 4, "lo')
+    resumed = finetune(policy_of(base), pictures, RUBRIC, how, tmp_path / "killed", resume=True)
+    assert len(resumed.losses) == how.steps
+    assert np.allclose(resumed.losses, straight.losses, atol=1e-5)
 
 
 def _config(folder: Path, base: Path, **changes: str) -> Path:
