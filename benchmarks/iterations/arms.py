@@ -22,6 +22,7 @@ from trainer.corpora.record import PictureSet
 from trainer.evaluation.questions import GENERIC_QUESTIONS
 from trainer.finetune import finetune
 from trainer.finetune.state import STATE_FILE
+from trainer.pairs import picture_keys
 from trainer.policy import LoraSettings, load_policy
 from trainer.policy.lora import Trainable
 from trainer.round_engine import PolicyEngine
@@ -47,11 +48,33 @@ class Result:
     answers: Answers
 
 
+class Unique:
+    """The pictures of all sets, each once: the sets overlap, and asking costs more than telling them apart."""
+
+    def __init__(self, sets: Mapping[str, PictureSet]) -> None:
+        places: dict[str, int] = {}
+        images: list[NDArray[np.uint8]] = []
+        self._rows: dict[str, NDArray[np.int64]] = {}
+        for name, pictures in sets.items():
+            keys = picture_keys(pictures.images_rgb)
+            for row, key in enumerate(keys):
+                if key not in places:
+                    places[key] = len(places)
+                    images.append(pictures.images_rgb[row])
+            self._rows[name] = np.array([places[key] for key in keys])
+        self.images_rgb = np.stack(images)
+
+    def spread(self, answers: NDArray[np.int64]) -> Answers:
+        """Answers to the unique pictures as answers to each set."""
+        return {name: answers[rows] for name, rows in self._rows.items()}
+
+
 class Experiment:
     """All arms over one split."""
 
     def __init__(self, plan: Plan, rubric: Rubric, parts: Parts, sets: Mapping[str, PictureSet], out: Path) -> None:
         self.plan, self.rubric, self.parts, self.sets, self.out = plan, rubric, parts, sets, out
+        self.unique = Unique(sets)
 
     def run(self, arm: str, seed: int) -> Result:
         """Train what the arm needs and ask it everything.
@@ -62,8 +85,8 @@ class Experiment:
         began = time.monotonic()
         if arm == "cnn":
             net, steps = train_cnn(self.parts.train, len(self.rubric.labels), self.plan.cnn, seed)
-            said = {name: ask_cnn(net, pictures) for name, pictures in self.sets.items()}
-            return Result(steps, time.monotonic() - began, 0, said)
+            seconds = time.monotonic() - began
+            return Result(steps, seconds, 0, self.unique.spread(ask_cnn(net, self.unique.images_rgb)))
         if arm == "pose-rule":
             rule = fit_pose_rule(self.parts.train, len(self.rubric.labels))
             asked = {name: rule.ask(pictures) for name, pictures in self.sets.items()}
@@ -143,10 +166,7 @@ class Experiment:
     def _ask(self, adapter: Path | None, question: str) -> Answers:
         policy = load_policy(self.plan.weights.base, adapter=adapter)
         phrases = [label.phrase for label in self.rubric.labels]
-        return {
-            name: policy.score(pictures.images_rgb, question, phrases).argmax(axis=1)
-            for name, pictures in self.sets.items()
-        }
+        return self.unique.spread(policy.score(self.unique.images_rgb, question, phrases).argmax(axis=1))
 
     def _steps(self, arm: str, seed: int) -> int:
         """Optimiser steps over all rounds of an arm, refused ones too: they cost as much."""

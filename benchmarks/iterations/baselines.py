@@ -87,12 +87,12 @@ def train_cnn(train: PictureSet, labels: int, how: Cnn, seed: int) -> tuple[Smal
 
 
 @torch.no_grad()
-def ask_cnn(net: SmallNet, pictures: PictureSet) -> NDArray[np.int64]:
-    """The likeliest label of each picture."""
-    side = pictures.images_rgb.shape[1]
+def ask_cnn(net: SmallNet, images_rgb: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The likeliest label of each picture (N, S, S, 3)."""
+    side = images_rgb.shape[1]
     parts = []
-    for start in range(0, len(pictures), 64):
-        images = torch.from_numpy(pictures.images_rgb[start : start + 64]).permute(0, 3, 1, 2)
+    for start in range(0, len(images_rgb), 64):
+        images = torch.from_numpy(images_rgb[start : start + 64]).permute(0, 3, 1, 2)
         parts.append(net(plain(images, side)).argmax(1).numpy())
     return np.concatenate(parts)
 

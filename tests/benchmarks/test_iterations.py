@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.iterations.arms import Unique
 from benchmarks.iterations.baselines import PoseRule, SmallNet, ask_cnn, fit_pose_rule, train_cnn
 from benchmarks.iterations.plan import ARMS, Cnn, Data, read_plan
 from benchmarks.iterations.sets import test_sets as make_sets
@@ -91,7 +92,16 @@ def test_the_convolutional_baseline_learns_and_repeats_itself() -> None:
     one, steps = train_cnn(train, 3, few, seed=0)
     two, _ = train_cnn(train, 3, few, seed=0)
     assert steps == 6
-    np.testing.assert_array_equal(ask_cnn(one, train), ask_cnn(two, train))
+    np.testing.assert_array_equal(ask_cnn(one, train.images_rgb), ask_cnn(two, train.images_rgb))
+
+
+def test_pictures_that_are_in_several_sets_are_asked_about_once() -> None:
+    sets = make_sets(parts(), DATA, RUBRIC, None)
+    unique = Unique(sets)
+    assert len(unique.images_rgb) == len(sets["selection"]) + len(sets["final"])
+    brightness = unique.images_rgb.astype(np.int64).sum(axis=(1, 2, 3))
+    for name, answers in unique.spread(brightness).items():
+        np.testing.assert_array_equal(answers, sets[name].images_rgb.astype(np.int64).sum(axis=(1, 2, 3)))
 
 
 def noisy(pictures: PictureSet, wrong: float, seed: int) -> np.ndarray:
