@@ -76,6 +76,48 @@ def students_chart(
     return chart
 
 
+def heat_chart(
+    rows: Sequence[Mapping[str, object]], colors: Mapping[str, str], students: Sequence[str], until_s: float
+) -> alt.Chart:
+    """A row a student, a cell a stretch of time: the colour says what was seen most, its strength how much of the time.
+
+    Args:
+        rows: {"student", "student_id", "state", "from_s", "to_s", "share", "when"}, one per cell, shares from 0 to 1.
+        colors: what a person reads for each state -> its colour.
+        students: names, from the top.
+        until_s: media time of the end.
+
+    The selection named "cell" gives what was clicked.
+    """
+    cell = alt.selection_point(name="cell", fields=["student_id", "from_s"], on="click", empty=False)
+    chart: alt.Chart = (
+        alt.Chart({"values": list(rows)})
+        .mark_rect(height=_ROW_PX - 3, cursor="pointer", strokeWidth=2)
+        .encode(
+            x=_time_axis("from_s", until_s),
+            x2="to_s:Q",
+            y=alt.Y(
+                "student:N",
+                sort=list(students),
+                title=None,
+                axis=alt.Axis(ticks=False, domain=False, grid=False, labelFlush=False, labelPadding=8),
+            ),
+            color=_colors("state", colors),
+            opacity=alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.12, 1]), legend=None),
+            stroke=alt.condition(cell, alt.value("#8A8F96"), alt.value(None)),
+            tooltip=[
+                alt.Tooltip("student:N", title="Student"),
+                alt.Tooltip("state:N", title="Mostly"),
+                alt.Tooltip("share:Q", title="Of the time", format=".0%"),
+                alt.Tooltip("when:N", title="From"),
+            ],
+        )
+        .add_params(cell)
+        .properties(height=alt.Step(_ROW_PX))
+    )
+    return chart
+
+
 def _time_axis(field: str, until_s: float) -> alt.X:
     step = next((s for s in (15, 30, 60, 120, 300, 600, 900, 1800) if until_s / s <= 10), 3600)
     axis = alt.Axis(values=list(range(0, int(until_s) + 1, step)), labelExpr=_CLOCK, grid=False, ticks=False)

@@ -14,6 +14,8 @@ from monitor.store.records import LectureRecord
 
 _OFF_WORD = "not visible"
 _BINS = 120
+CELLS = 60
+"""Stretches of time that a row of the heat map has, at most."""
 _BIN_STEPS_S = (5, 10, 15, 30, 60, 120, 300, 600)
 EPISODES_MAX = 20_000
 """More than a browser draws with ease: beyond it the shortest are left out."""
@@ -40,6 +42,9 @@ class LectureDetail:
     shares: list[dict[str, object]]
     students: list[str]
     episodes: list[dict[str, object]]
+    cells: list[dict[str, object]]
+    titles: dict[str, str]
+    """student_id -> what stands for the student."""
 
 
 def summarize(reader: StoreReader, record: LectureRecord) -> LectureSummary:
@@ -94,7 +99,38 @@ def detail(reader: StoreReader, record: LectureRecord) -> LectureDetail:
             }
             for e, word in zip(episodes, seen, strict=True)
         ],
+        cells=_cells(reader, record, length_s, titles),
+        titles=titles,
     )
+
+
+def _cells(
+    reader: StoreReader, record: LectureRecord, length_s: float, titles: dict[str, str]
+) -> list[dict[str, object]]:
+    """What each student did most in each stretch of time."""
+    words = _state_words(record.rubric)
+    labels = dict(_label_colors(record.rubric))
+    wanted = max(length_s / CELLS, 2 * record.sample_period_s)
+    bin_s = float(next((step for step in _BIN_STEPS_S if step >= wanted), wanted))
+    counts: dict[tuple[str, int], Counter[str]] = {}
+    for student, place, shown, count in reader.student_shares(record.lecture_id, bin_s):
+        word = words.get(shown, shown)
+        counts.setdefault((student, place), Counter())[word if word in labels else _OFF_WORD] += count
+    cells: list[dict[str, object]] = []
+    for (student, place), seen in counts.items():
+        state, most = max(seen.items(), key=lambda item: (item[1], item[0]))
+        cells.append(
+            {
+                "student": titles.get(student, student),
+                "student_id": student,
+                "state": state,
+                "from_s": place * bin_s,
+                "to_s": min((place + 1) * bin_s, max(length_s, place * bin_s + record.sample_period_s)),
+                "share": most / seen.total(),
+                "when": wording.duration_words(place * bin_s),
+            }
+        )
+    return cells
 
 
 def _share_rows(reader: StoreReader, record: LectureRecord, length_s: float) -> list[dict[str, object]]:

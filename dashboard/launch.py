@@ -30,6 +30,7 @@ _SETTINGS = {
     "server.headless": "true",
     "server.fileWatcherType": "none",  # an installed app does not change; watching costs a thread
     "server.disconnectedSessionTTL": "30",  # a closed tab gives its memory back soon
+    "server.maxUploadSize": "1",  # megabytes: a list of names is all that is taken in
     "runner.postScriptGC": "false",  # a full collection after each look costs more than the look itself
     "browser.gatherUsageStats": "false",
     "logger.level": "warning",  # the front door has said where the page is

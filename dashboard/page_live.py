@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections import deque
+from typing import Any
+
 import streamlit as st
 
+from dashboard.live_events import Done, apply_events, pending
 from dashboard.notices import show_error, show_no_lecture
 from dashboard.queries import lecture_choices, open_reader, room_view
-from dashboard.room import show_room
+from dashboard.review_queue import annotator_id
+from dashboard.room import sent_by_room, show_room
 from dashboard.settings import store_location
 from monitor.errors import ClassroomError
+from monitor.store.database import Store
+from monitor.store.reader import StoreReader
+from monitor.store.wishes import acknowledged
 
 _NEWEST = "newest"
+_HANDLED_KEPT = 500
+"""Ids of events that are remembered as done."""
 _CHOICES_KEPT_S = 2.0
 """How old the list of lectures may be: it costs more than the room once there are hundreds."""
 
@@ -56,11 +66,11 @@ def _room(picked: str, known: tuple[str, ...]) -> None:
         there = tuple(_choices(location))
         shown = picked if picked in there else next(iter(there), None)
         reader = open_reader(location) if shown else None
-        if shown is None or reader is None:
-            view = None
-        else:
+        view: dict[str, Any] | None = None
+        if shown is not None and reader is not None:
             with reader:
-                view = room_view(reader, shown)
+                done = _do(reader, location, shown)
+                view = room_view(reader, shown) | {"done": done.ids, "trouble": done.trouble}
     except ClassroomError as error:
         show_error(error)
         return
@@ -70,3 +80,22 @@ def _room(picked: str, known: tuple[str, ...]) -> None:
         show_no_lecture()
     else:
         show_room(view)
+
+
+def _do(reader: StoreReader, location: str | None, lecture_id: str) -> Done:
+    """Do what was asked for since the last look, each event once however often the page runs again."""
+    handled: deque[str] = st.session_state.setdefault("room_handled", deque(maxlen=_HANDLED_KEPT))
+    sent = sent_by_room()
+    events = pending(sent, handled)
+    done = Done()
+    if events:
+        given = acknowledged(reader)
+        who = annotator_id(str(st.session_state.get("person") or (given[0] if given else ""))) or "instructor"
+        record = reader.lecture(lecture_id)
+        with Store.open(location) as store:
+            done = apply_events(store, lecture_id, events, who, (record.last_pts_s if record else None) or 0.0)
+        handled.extend(done.ids)
+        st.session_state["room_trouble"] = done.trouble
+    done.ids = [str(one.get("id")) for one in sent if isinstance(one, dict) and one.get("id") in handled]
+    done.trouble = st.session_state.get("room_trouble")
+    return done

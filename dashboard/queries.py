@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,9 +17,12 @@ from dashboard import wording
 from monitor.errors import StoreError
 from monitor.rubric import Rubric
 from monitor.schema import UNSURE, Episode, Presence
+from monitor.store.control import notes_of, pause_asked
+from monitor.store.corrections import Correction, newest_corrections
 from monitor.store.database import StoreReader
 from monitor.store.location import store_path
 from monitor.store.records import LatestObservation, LectureRecord, MonitorStatus, StateShare
+from monitor.store.wishes import Wishes, wishes_of
 
 WINDOW_S = 300.0
 """How far back the live chart reaches."""
@@ -30,6 +33,11 @@ FORGET_AFTER_S = WINDOW_S
 """A student gone for longer has no tile any more."""
 SILENT_AFTER_S = 10.0
 """A monitor not heard from for longer is shown as stopped; where samples are rare, after three of them."""
+
+NOTES_SHOWN = 30
+ALERT_BIN_S = 5.0
+NEAR_LABELS = ("screen", "paper")
+"""Labels that are no reason for an alert; a rubric without them has none."""
 
 _STATUS_WORDS = {
     "live": "Live",
@@ -58,6 +66,8 @@ class Seat:
     """Whether the label is too old to be trusted as the present."""
     lost: bool
     """Missing from the newest pictures, though not for long."""
+    corrected: Correction | None = None
+    """A person's word on the stretch that is shown: it stands until the monitor sees something new."""
 
 
 def open_reader(location: str | None) -> StoreReader | None:
@@ -98,9 +108,11 @@ def room_view(reader: StoreReader, lecture_id: str, now: datetime | None = None)
     status = reader.status(lecture_id)
     state = monitor_state(record, status, now)
     names = reader.names()
+    wishes = wishes_of(reader)
     newest = {episode.student_id: episode for episode in reader.episodes(lecture_id, record.last_pts_s or 0.0)}
+    corrections = newest_corrections(reader, lecture_id)
     seats = [
-        seat
+        _put_right(seat, corrections.get(seat.student_id), newest.get(seat.student_id), record.rubric)
         for row in reader.latest(lecture_id)
         if (seat := _seat(row, names, record, newest, None if state == "ended" else now)) is not None
     ]
@@ -113,8 +125,21 @@ def room_view(reader: StoreReader, lecture_id: str, now: datetime | None = None)
         "sentence": _sentence(record.rubric, seats),
         "aside": _PAST_WORDS.get(state, "") + _aside(record.rubric, seats),
         "chart": _chart(reader, record, live=state in ("live", "waiting")),
-        "students": [_tile(reader, record, seat) for seat in seats],
+        "students": [] if wishes.room_only else [_tile(reader, record, seat) for seat in seats],
+        "room_only": wishes.room_only,
         "facts": _facts(record, status),
+        "lecture": lecture_id,
+        "labels": [
+            {"name": label.name, "phrase": label.phrase, "color": label.color, "mark": number}
+            for number, label in enumerate(record.rubric.labels)
+        ],
+        "running": state in ("live", "paused", "waiting"),
+        "pause_asked": pause_asked(reader, lecture_id),
+        "alert": _alert(reader, record, wishes) if state == "live" else "",
+        "notes": [
+            {"id": note.note_id, "at_s": note.pts_s, "text": note.text, "when": wording.duration_words(note.pts_s)}
+            for note in notes_of(reader, lecture_id)
+        ][-NOTES_SHOWN:],
     }
 
 
@@ -162,6 +187,33 @@ def _seat(
         stale=age_s is not None and age_s > old_s and shown != Presence.ABSENT,
         lost=row.age_s > old_s and shown != Presence.ABSENT,
     )
+
+
+def _put_right(seat: Seat, said: Correction | None, episode: Episode | None, rubric: Rubric) -> Seat:
+    """The seat under the label that a person gave to the stretch which is shown."""
+    judged = seat.shown in rubric.names or seat.shown == UNSURE
+    if said is None or not judged or said.label not in rubric.names or (episode and said.pts_s < episode.started_s):
+        return seat
+    return replace(seat, shown=said.label, confidence=None, corrected=said)
+
+
+def _alert(reader: StoreReader, record: LectureRecord, wishes: Wishes) -> str:
+    """What to say when the room has looked away for long; empty otherwise."""
+    near = [name for name in record.rubric.names if name in NEAR_LABELS]
+    bin_s = max(ALERT_BIN_S, 2 * record.sample_period_s)
+    bins = max(1, -(-int(wishes.alert_after_s) // int(bin_s)))
+    from_s = (record.last_pts_s or 0.0) + record.sample_period_s - bins * bin_s
+    if not near or from_s < 0.0 or wishes.alert_share >= 1.0:
+        return ""
+    shares = []
+    for share in reader.shares(record.lecture_id, from_s, bin_s=bin_s):
+        judged = sum(share.counts.get(name, 0) for name in record.rubric.names)
+        away = judged - sum(share.counts.get(name, 0) for name in near)
+        if judged:
+            shares.append(away / judged)
+    if len(shares) < bins or min(shares) <= wishes.alert_share:
+        return ""
+    return f"For {wording.duration_words(bins * bin_s)}, {shares[-1]:.0%} of the room has looked elsewhere"
 
 
 def _context(record: LectureRecord, status: MonitorStatus | None, state: str, now: datetime) -> str:
@@ -274,6 +326,9 @@ def _tile(reader: StoreReader, record: LectureRecord, seat: Seat) -> dict[str, A
         "age": age,
         "stale": seat.stale,
         "tag": wording.PRESENCE_WORDS[Presence.UNIDENTIFIED] if seat.unidentified else None,
+        "label": seat.shown if label else None,
+        "corrected": seat.corrected.annotation_id if seat.corrected else None,
+        "correctable": picture is not None and judged,
         "summary": ", ".join(filter(None, (seat.name, word, age))),
     }
 

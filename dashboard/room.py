@@ -13,6 +13,15 @@ from typing import Any
 
 import streamlit as st
 
+KEY = "room"
+
+
+def sent_by_room() -> list[Any]:
+    """What was asked for on the page and is not yet known to be done; the same may be seen in several looks."""
+    state = st.session_state.get(KEY)
+    sent = state.get("sent") if isinstance(state, Mapping) else None
+    return list(sent) if isinstance(sent, list) else []
+
 
 def show_room(view: Mapping[str, Any]) -> None:
     """Draw the room, or bring the one that is drawn up to date.
@@ -21,7 +30,11 @@ def show_room(view: Mapping[str, Any]) -> None:
         view: plain data (texts, numbers, lists), see `queries.room_view`. Texts from outside stay texts: the script
             never makes markup of them.
     """
-    _element()(key="room", data=view)
+    _element()(key=KEY, data=view, on_sent_change=_noticed)
+
+
+def _noticed() -> None:
+    """The rerun that follows reads what was sent."""
 
 
 @cache

@@ -11,7 +11,7 @@ ROOMS = {
     "monitor": ("monitor",),
     "trainer": ("trainer", *DOORS, "monitor.students.crops", "monitor.students.headcut"),
     "export": ("export", *DOORS),
-    "dashboard": ("dashboard", "monitor.clips", *(door for door in DOORS if door != "monitor.vlm")),
+    "dashboard": ("dashboard", "monitor.clips", "monitor.report", *(door for door in DOORS if door != "monitor.vlm")),
 }
 TRAINING_LIBRARIES = {"torch", "transformers", "peft", "trl", "bitsandbytes", "anny", "moderngl"}
 

@@ -23,7 +23,7 @@ ICONS.clock = ICONS.waiting;
 
 const rooms = new WeakMap();
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".room");
   if (!root || !data) return;
   let room = rooms.get(root);
@@ -32,7 +32,11 @@ export default function ({ data, parentElement }) {
     rooms.set(root, room);
   }
   room.data = data;
+  room.tell = (value) => setStateValue("sent", value);
+  forgetDone(room);
   paintNow(room);
+  paintControls(room);
+  paintNotes(room);
   paintChart(room);
   paintStudents(room);
   paintFacts(room);
@@ -42,13 +46,55 @@ export default function ({ data, parentElement }) {
 
 function openRoom(root) {
   const find = (selector) => root.querySelector(selector);
-  const room = { root, find, tiles: new Map(), width: 0, data: null };
+  const room = { root, find, tiles: new Map(), width: 0, data: null, outbox: [], tell: null };
+  find(".pause").addEventListener("click", () => ask(room, { kind: room.data.pause_asked ? "resume" : "pause" }));
+  find(".note").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const input = find(".note input");
+    if (input.value.trim()) ask(room, { kind: "note", text: input.value });
+    input.value = "";
+  });
   room.observer = new ResizeObserver(() => room.data && paintChart(room));
   room.observer.observe(find(".chart"));
   const chart = find(".chart");
   chart.addEventListener("pointermove", (event) => showTip(room, event));
   chart.addEventListener("pointerleave", () => hideTip(room));
   return room;
+}
+
+// --- what the person asks for ---------------------------------------------------------------------------------------
+// Each wish has an id made here and is sent until Python says that it is done, so that none is lost or done twice.
+
+function ask(room, wish) {
+  room.outbox.push({ id: crypto.randomUUID?.() ?? String(Math.random()).slice(2, 18), lecture: room.data.lecture, ...wish });
+  room.tell([...room.outbox]);
+  paintControls(room);
+}
+
+function forgetDone(room) {
+  const done = new Set(room.data.done ?? []);
+  if (!done.size) return;
+  const left = room.outbox.filter((wish) => !done.has(wish.id));
+  if (left.length === room.outbox.length) return;
+  room.outbox = left;
+  room.tell([...left]);
+}
+
+function correct(room, student, label) {
+  if (student.correctable) ask(room, { kind: "correct", student: student.id, label });
+}
+
+function takeBack(room, student) {
+  if (student.corrected) ask(room, { kind: "undo", of: student.corrected });
+}
+
+function tileKey(room, student, event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  const number = Number.parseInt(event.key, 10);
+  if (number >= 1 && number <= room.data.labels.length) correct(room, student, room.data.labels[number - 1].name);
+  else if (event.key === "u") takeBack(room, student);
+  else return;
+  event.preventDefault();
 }
 
 // --- small pieces ---------------------------------------------------------------------------------------------------
@@ -112,6 +158,28 @@ function sentencePart(part) {
   return span;
 }
 
+function paintControls({ find, data, outbox }) {
+  const button = find(".pause");
+  button.hidden = !data.running;
+  button.dataset.on = data.pause_asked ? "yes" : "no";
+  const waits = outbox.some((wish) => wish.kind === "pause" || wish.kind === "resume");
+  button.disabled = waits;
+  setText(button, waits ? "…" : data.pause_asked ? "Resume" : "Pause");
+  setText(find(".alert"), data.trouble || data.alert || "");
+}
+
+function paintNotes(room) {
+  refill(room.find(".notes"), JSON.stringify(room.data.notes), () => room.data.notes.map((note) => {
+    const line = make("li");
+    const remove = make("button", "", "×");
+    remove.type = "button";
+    remove.setAttribute("aria-label", `Take back the note at ${note.when}`);
+    remove.addEventListener("click", () => ask(room, { kind: "unnote", of: note.id }));
+    line.append(make("b", "", note.when), make("span", "", note.text), remove);
+    return line;
+  }));
+}
+
 // --- the last minutes -----------------------------------------------------------------------------------------------
 
 const FOOT = 22;
@@ -134,6 +202,20 @@ function paintChart(room) {
   paintGrid(find(".grid"), chart, frame, x, y);
   paintAreas(find(".areas"), chart, x, y);
   paintEnds(find(".ends"), chart, frame, y);
+  paintPins(find(".pins"), data.notes, chart, frame, x);
+}
+
+// A line for each note of the stretch that is shown.
+function paintPins(group, notes, chart, frame, x) {
+  const shown = notes.filter((note) => note.at_s >= chart.from_s && note.at_s <= chart.until_s);
+  refill(group, JSON.stringify([shown, chart.from_s, chart.until_s, frame]), () => shown.map((note) => {
+    const pin = drawn("g");
+    const title = drawn("title");
+    title.textContent = `${note.when} ${note.text}`;
+    pin.append(title, drawn("line", { x1: x(note.at_s), x2: x(note.at_s), y1: frame.top, y2: frame.bottom }),
+      drawn("circle", { cx: x(note.at_s), cy: frame.top, r: 4 }));
+    return pin;
+  }));
 }
 
 function paintGrid(group, chart, frame, x, y) {
@@ -261,17 +343,20 @@ function hideTip({ find }) {
 function paintStudents(room) {
   const grid = room.find(".students");
   const { students } = room.data;
+  room.find(".roomonly").hidden = !room.data.room_only;
   grid.dataset.size = students.length <= 6 ? "few" : students.length <= 16 ? "some" : "many";
   const gone = new Set(room.tiles.keys());
   students.forEach((student, place) => {
     let tile = room.tiles.get(student.id);
     if (!tile) {
-      tile = makeTile();
+      tile = makeTile(room);
       room.tiles.set(student.id, tile);
     }
+    tile.student = student;
     gone.delete(student.id);
     if (grid.children[place] !== tile.root) grid.insertBefore(tile.root, grid.children[place] ?? null);
     paintTile(tile, student);
+    paintPut(room, tile, student);
   });
   for (const id of gone) {
     room.tiles.get(id).root.remove();
@@ -279,18 +364,20 @@ function paintStudents(room) {
   }
 }
 
-function makeTile() {
+function makeTile(room) {
   const root = make("article", "tile");
+  root.tabIndex = 0;
+  root.addEventListener("keydown", (event) => tileKey(room, tile.student, event));
   const face = make("div", "face");
   const tile = {
     root, initials: make("span", "initials"), image: make("img"), tag: make("span", "tag"),
     bar: make("i"), name: make("span", "name"), age: make("span", "age"),
-    state: make("span", "state"), confidence: make("span", "confidence"),
+    state: make("span", "state"), confidence: make("span", "confidence"), put: make("div", "put"), student: null,
   };
   tile.image.alt = "";
   tile.image.decoding = "sync"; // no blank between one picture and the next
   tile.image.hidden = true;
-  face.append(tile.initials, tile.image, tile.tag);
+  face.append(tile.initials, tile.image, tile.tag, tile.put);
   const meter = make("div", "meter");
   meter.append(tile.bar);
   const lines = make("div", "lines");
@@ -301,6 +388,33 @@ function makeTile() {
   lines.append(first, second);
   root.append(face, meter, lines);
   return tile;
+}
+
+// A button a label, to put it right; and one to take that back.
+function paintPut(room, tile, student) {
+  const key = JSON.stringify([student.correctable, student.label, student.corrected, room.data.labels]);
+  refill(tile.put, key, () => {
+    if (!student.correctable) return [];
+    const buttons = room.data.labels.map((label, number) => {
+      const button = make("button");
+      button.type = "button";
+      button.title = `${label.phrase} (${number + 1})`;
+      button.setAttribute("aria-label", `${student.name}: ${label.phrase}`);
+      button.setAttribute("aria-pressed", String(student.label === label.name));
+      button.style.setProperty("--label", label.color);
+      button.append(mark(label.mark));
+      button.addEventListener("click", () => correct(room, tile.student, label.name));
+      return button;
+    });
+    if (student.corrected) {
+      const undo = make("button", "undo", "undo");
+      undo.type = "button";
+      undo.title = "take the correction back (u)";
+      undo.addEventListener("click", () => takeBack(room, tile.student));
+      buttons.push(undo);
+    }
+    return buttons;
+  });
 }
 
 function paintTile(tile, student) {
@@ -327,7 +441,8 @@ function paintTile(tile, student) {
     student.icon ? icon(student.icon) : mark(student.mark),
     make("span", "", student.word),
   ]);
-  refill(tile.tag, student.tag ?? "", () => (student.tag ? [icon("unidentified"), student.tag] : []));
+  const tag = student.corrected ? "corrected" : student.tag ?? "";
+  refill(tile.tag, tag, () => (student.corrected ? [tag] : tag ? [icon("unidentified"), tag] : []));
 }
 
 // --- what runs ------------------------------------------------------------------------------------------------------

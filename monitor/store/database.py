@@ -48,7 +48,8 @@ class Store:
     ) -> None:
         self.path = path
         self._connection = connection
-        self._thumbnails_kept_s = thumbnails_kept_s
+        self.thumbnails_kept_s = thumbnails_kept_s
+        """Seconds for which the newest picture of a student is kept; counts from the next moment on."""
         self._clock = clock
         self._turn = threading.RLock()
         self._closed = False
@@ -185,7 +186,7 @@ class Store:
             BusyError: another monitor records the lecture, or a writer of another lecture does not let go.
         """
         self._hold(moment.lecture_id)
-        keep_until = time_text(self._clock() + timedelta(seconds=self._thumbnails_kept_s))
+        keep_until = time_text(self._clock() + timedelta(seconds=self.thumbnails_kept_s))
         with self.writing(f"storing moment {moment.index} of {moment.lecture_id}") as (_, now):
             lecture_no = self._lecture_no(moment.lecture_id)
             self._refuse_stored(moment)

@@ -148,6 +148,22 @@ class StoreReader:
             for number, counts in bins.items()
         ]
 
+    def student_shares(self, lecture_id: str, bin_s: float) -> list[tuple[str, int, str, int]]:
+        """(student_id, number of the bin, shown state, observations), by student and bin; empty bins left out.
+
+        Raises:
+            ValueError: bin_s is not positive.
+        """
+        if bin_s <= 0:
+            raise ValueError(f"bin_s must be positive, found {bin_s}")
+        lecture_no, _, _ = self._place(lecture_id)
+        return self._rows(
+            """SELECT student_id, CAST(m.pts_s / ? AS INTEGER) AS bin, coalesce(state, presence) AS shown, count(*)
+            FROM moments m JOIN observations o ON o.lecture_no = m.lecture_no AND o.idx = m.idx
+            JOIN students USING (student_no) WHERE m.lecture_no = ? GROUP BY 1, 2, 3 ORDER BY 1, 2, 3""",
+            *(bin_s, lecture_no),
+        )
+
     def episodes(self, lecture_id: str, since_s: float = 0.0, until_s: float | None = None) -> list[Episode]:
         """Episodes that touch [since_s, until_s), by (student_id, started_s)."""
         lecture_no, _, _ = self._place(lecture_id)

@@ -39,6 +39,18 @@ def kept_crops(reader: StoreReader) -> Iterator[KeptCrop]:
         yield _crop(row)
 
 
+def crops_of_student(reader: StoreReader, lecture_id: str, student_id: str, near_s: float, most: int) -> list[KeptCrop]:
+    """Crops of one student in one lecture with their pictures, those nearest to a media time, in its order."""
+    rows = reader.rows(
+        f"""SELECT {_CROP.format(picture="c.picture")} FROM crops c JOIN lectures USING (lecture_no)
+        JOIN students USING (student_no) WHERE lecture_id = ? AND student_id = ? AND c.picture IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM opt_outs o WHERE o.student_no = c.student_no)
+        ORDER BY abs(c.pts_s - ?), crop_no LIMIT ?""",
+        *(lecture_id, student_id, near_s, most),
+    )
+    return sorted((_crop(row) for row in rows), key=lambda crop: crop.pts_s or 0.0)
+
+
 def current_annotations(reader: StoreReader, rubric_id: str) -> list[Annotation]:
     """What each person says now about each crop, in the order of the answers; can't tell is among them."""
     rows = reader.rows(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.errors import BadInputError
 from monitor.store.database import Store
-from monitor.store.encoding import time_of
+from monitor.store.encoding import time_of, time_text
 from monitor.store.reader import StoreReader
 
 ROOM_ONLY_VARIABLE = "CLASSROOM_ROOM_ONLY"
@@ -66,7 +67,10 @@ def current_wishes(store: Store) -> Wishes:
 
 
 def change_wishes(store: Store, **changes: Any) -> Wishes:
-    """Store the given values and leave the others; room-only takes the newest pictures away at once.
+    """Store the given values and leave the others.
+
+    Room-only takes the newest pictures away at once; a shorter time counts for what is kept already, a longer one only
+    for what comes.
 
     Raises:
         BadInputError: a value that cannot be.
@@ -79,6 +83,8 @@ def change_wishes(store: Store, **changes: Any) -> Wishes:
             connection.execute("INSERT OR REPLACE INTO wishes VALUES (?, ?, ?)", (name, value, now))
         if wishes.room_only:
             connection.execute("DELETE FROM thumbnails")
+        if {"pictures_kept_days", "training_kept_days"} & set(changes):
+            _shorten(connection, wishes, time_of(now))
     return wishes
 
 
@@ -102,6 +108,20 @@ def acknowledged(reader: StoreReader) -> tuple[str, datetime] | None:
         WORDS_VERSION,
     )
     return (str(rows[0][0]), time_of(rows[0][1])) if rows else None
+
+
+def _shorten(connection: sqlite3.Connection, wishes: Wishes, now: datetime) -> None:
+    """No picture is kept for longer than the wishes say, counted from now."""
+    plain, training = (
+        time_text(now + timedelta(days=days)) for days in (wishes.pictures_kept_days, wishes.training_kept_days)
+    )
+    connection.execute("UPDATE thumbnails SET keep_until = min(keep_until, ?)", (plain,))
+    connection.execute(
+        "UPDATE crops SET keep_until = min(keep_until, iif(EXISTS (SELECT 1 FROM annotations a WHERE "
+        "a.crop_no = crops.crop_no AND a.may_train AND a.superseded_by IS NULL AND NOT a.withdrawn), ?, ?)) "
+        "WHERE keep_until IS NOT NULL",
+        (max(plain, training), plain),
+    )
 
 
 def _wishes(stored: Mapping[str, str]) -> Wishes:

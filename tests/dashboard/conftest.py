@@ -12,7 +12,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dashboard.launch import dashboard_command
 from tests.dashboard.chromium import HOW_TO_INSTALL, find_chromium
@@ -49,9 +49,18 @@ def dashboard_of(store: Path) -> Iterator[str]:
         yield f"http://localhost:{port}"
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
     said = log.read_text(errors="replace")
     assert "Traceback" not in said, said
+
+
+def acknowledge(page: Page) -> None:
+    """Answer what the first start asks."""
+    page.get_by_label("Your name").fill("Test")
+    # The box itself lies under its own drawing.
+    page.get_by_text("I confirm the three points above").click()
+    page.get_by_role("button", name="Begin").click()
+    expect(page.get_by_text("Before you begin")).to_have_count(0)
 
 
 def _wait_until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -10,14 +10,17 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from monitor.schema import UNSURE, Episode, Lecture, Moment, Observation, Presence
+from monitor.schema import UNSURE, Episode, Lecture, Moment, Observation, Presence, ReviewCrop
 from monitor.store.database import MonitorStatus, Store
+from monitor.store.keeping import commit_with_crops
+from monitor.store.wishes import acknowledge
 from tests.monitor.builders import LABELS, observation, prediction
 
 NAMES = (
@@ -115,19 +118,30 @@ class Room:
 
 def write_lecture(
     path: Path, students: int = 12, seconds: int = 120, *, lecture_id: str = "algebra", source: str = "demo",
-    ended: bool = False, odd: bool = True, start: datetime | None = None,
+    ended: bool = False, odd: bool = True, start: datetime | None = None, crops: int = 0,
 ) -> Room:  # fmt: skip
-    """A lecture that began `seconds` ago, and its room to go on with."""
+    """A lecture that began `seconds` ago, and its room to go on with; the first `crops` moments have one to review."""
     start = start or datetime.now(UTC) - timedelta(seconds=seconds)
     room = Room(students, lecture_id=lecture_id, start=start, odd=odd)
     with Store.open(path, durable=False) as store:
+        acknowledge(store, "Test")
         store.begin_lecture(Lecture(lecture_id, source, "attention", start), model_id="classroom-tiny-0.1-4f2a9c")
         for moment in room.moments(seconds, gone_from_s=seconds):
-            store.commit(moment)
+            commit_with_crops(store, with_crops(moment) if moment.index < crops else moment)
         store.heartbeat(lecture_id, running(seconds))
         if ended:
             store.end_lecture(lecture_id)
     return room
+
+
+def with_crops(moment: Moment) -> Moment:
+    """The moment with a crop of one of its students, another kind each time."""
+    judged = [seen.student_id for seen in moment.observations if seen.prediction]
+    student = judged[moment.index % len(judged)]
+    reasons = (("uncertain", 3.5), ("flicker", 1.5), ("random", 2.0))
+    reason, priority = reasons[moment.index % len(reasons)]
+    crop = ReviewCrop(student, thumbnail(int(student[1:]) - 1), reason, priority - moment.index / 1000)
+    return replace(moment, to_review=(crop,))
 
 
 def running(moments: int, state: str = "running") -> MonitorStatus:
@@ -167,10 +181,16 @@ if __name__ == "__main__":
     parser.add_argument("--students", type=int, default=25)
     parser.add_argument("--seconds", type=int, default=400)
     parser.add_argument("--id", default="algebra")
+    parser.add_argument("--crops", type=int, default=0)
     parser.add_argument("--live", action="store_true")
     options = parser.parse_args()
     written = write_lecture(
-        options.store, options.students, options.seconds, lecture_id=options.id, ended=not options.live
+        options.store,
+        options.students,
+        options.seconds,
+        lecture_id=options.id,
+        ended=not options.live,
+        crops=options.crops,
     )
     if options.live:
         go_on(options.store, written, first=options.seconds, gone_from_s=options.seconds, stop=threading.Event())

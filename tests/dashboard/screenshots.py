@@ -1,7 +1,7 @@
 """Take the pictures of the README: `python -m tests.dashboard.screenshots [docs]`.
 
 Plays the demo lecture with the real `classroom live` on a store of its own, waits until the chart has something
-to show, and writes dashboard.png, dashboard-dark.png and lectures.png. With --address, shows one that runs.
+to show, and writes a picture of each page, light and dark. With --address, shows one that runs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Literal
 from playwright.sync_api import Page, sync_playwright
 
 from tests.dashboard.chromium import HOW_TO_INSTALL, find_chromium
-from tests.dashboard.conftest import free_port
+from tests.dashboard.conftest import acknowledge, free_port
 
 WAIT_S = 40
 """How long the demo plays before the pictures: it lasts a minute or so, and should still be live in them."""
@@ -26,7 +26,16 @@ SHOTS: tuple[tuple[str, str, Literal["light", "dark"]], ...] = (
     ("dashboard.png", "", "light"),
     ("dashboard-dark.png", "", "dark"),
     ("lectures.png", "lectures", "light"),
+    ("lectures-dark.png", "lectures", "dark"),
+    ("review.png", "review", "light"),
+    ("review-dark.png", "review", "dark"),
+    ("models.png", "models", "light"),
+    ("models-dark.png", "models", "dark"),
+    ("students.png", "students", "light"),
+    ("students-dark.png", "students", "dark"),
 )
+READY = {"": ".tile", "lectures": ".vega-embed", "review": ".review[data-mode=crop]", "students": ".figures"}
+"""What a page shows when it is drawn; models may be empty."""
 
 
 def main() -> None:
@@ -68,12 +77,15 @@ def take(address: str, out: Path, *, wait_s: float = 0.0) -> None:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 820}, device_scale_factor=1.5)
         _go(page, address)
+        page.locator(".tile, .st-key-acknowledgement").first.wait_for(timeout=60_000)
+        if page.get_by_text("Before you begin").count():
+            acknowledge(page)
         page.locator(".tile").first.wait_for(timeout=60_000)
         page.wait_for_timeout(1000 * wait_s)
         for name, place, scheme in SHOTS:
             page.emulate_media(color_scheme=scheme)
             _go(page, f"{address}/{place}")
-            page.locator(".vega-embed" if place else ".tile").first.wait_for(timeout=60_000)
+            page.locator(READY.get(place, ".empty, .figures")).first.wait_for(timeout=60_000)
             page.wait_for_timeout(2500)
             page.screenshot(path=out / name)
             print(out / name)

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
 
 from monitor.store.database import Store
-from tests.dashboard.conftest import dashboard_of
+from tests.dashboard.conftest import acknowledge, dashboard_of
 from tests.dashboard.lectures import going_on, running, write_lecture
 from tests.monitor.builders import moment
 
@@ -240,6 +240,7 @@ def test_from_no_store_to_a_paused_lecture_without_a_reload(page: Page, tmp_path
     path = tmp_path / "later.db"
     with dashboard_of(path) as address:
         page.goto(address)
+        acknowledge(page)
         expect(page.get_by_text("No lecture yet")).to_be_visible(timeout=PATIENCE_MS)
         expect(page.get_by_text("classroom live --source demo")).to_be_visible()
         write_lecture(path, 3, 20, odd=False)

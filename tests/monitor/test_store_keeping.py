@@ -15,7 +15,7 @@ from monitor.store.database import Store, StoreReader
 from monitor.store.erasure import set_opt_out
 from monitor.store.keeping import commit_with_crops
 from monitor.store.review import kept_crop, predictions_on, waiting
-from monitor.store.wishes import Wishes, acknowledge, acknowledged, change_wishes, current_wishes, wishes_of
+from monitor.store.wishes import DAY_S, Wishes, acknowledge, acknowledged, change_wishes, current_wishes, wishes_of
 from tests.monitor.builders import lecture, moment, prediction
 
 JPEG = b"\xff\xd8 somebody"
@@ -73,6 +73,18 @@ def test_wishes_are_kept_and_wrong_ones_refused(store: Store, monkeypatch: pytes
     assert current_wishes(store).room_only
     change_wishes(store, room_only=False)
     assert not current_wishes(store).room_only, "what the store says counts more"
+
+
+def test_a_shorter_time_counts_for_what_is_kept_already(store: Store) -> None:
+    commit_with_crops(store, with_crop(), kept_s=30 * DAY_S)
+    crop_id = prediction().crop_id
+    for days, left in ((40.0, 30), (2.0, 2), (9.0, 2)):
+        change_wishes(store, pictures_kept_days=days)
+        with StoreReader(store.path) as reader:
+            crop = kept_crop(reader, crop_id)
+        assert crop is not None
+        assert crop.keep_until is not None
+        assert round((crop.keep_until - crop.kept_at).total_seconds() / DAY_S) == left
 
 
 def test_room_only_takes_the_pictures_away(store: Store) -> None:
