@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from monitor.bundle import require_sha256
 from monitor.errors import BadInputError
 
-_NEEDED = ("config.json", "model.safetensors", "tokenizer.json", "classroom.json")
+WEIGHTS, CARD = "model.safetensors", "classroom.json"
+_NEEDED = ("config.json", WEIGHTS, "tokenizer.json", CARD)
 _CARD_KEYS = ("model_id", "image_size", "mean", "std", "image_tokens", "rubrics")
 
 
@@ -75,7 +77,7 @@ def read_card(folder: Path) -> dict[str, Any]:
             "Give the folder that `classroom train sft` wrote."
         )
     try:
-        card = json.loads((folder / "classroom.json").read_text(encoding="utf-8"))
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise BadInputError(f"{folder / 'classroom.json'}: not valid JSON: {error}") from error
     absent = [key for key in _CARD_KEYS if key not in card]
@@ -89,8 +91,11 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 
     Raises:
         BadInputError: the folder is not a checkpoint of the architecture that the label graph knows.
+        BundleError: weights that are not those their card vouches for.
     """
     card = read_card(folder)
+    if card.get("weights"):
+        require_sha256(folder / WEIGHTS, card["weights"]["sha256"])
     from tokenizers import Tokenizer
     from transformers import AutoConfig, Idefics3ForConditionalGeneration
     from transformers.utils.logging import disable_progress_bar

@@ -1,10 +1,11 @@
-"""Reads held-out rendered crops: pictures the model never saw, with their truth and groups.
+"""Reads labelled pictures that the model never saw: shards of rendered students, or stills with a table.
 
-Half of the people serve to calibrate, the other half to report. It knows the shard format, not the renderer.
+Of the held-out ones half of the people serve to calibrate. It knows the formats, not the renderer.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -12,11 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import BadInputError
 from monitor.vlm.pixels import fit_square
+
+TABLE = "labels.csv"
+_NO_GROUP = ("file", "person", "label", "licence")
+_TAKEN = ("heldout", "held-out")
+_MOST_VALUES = 12  # a column with more is no group
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +86,67 @@ def read_heldout(folder: Path, labels: Sequence[str], side_px: int) -> Heldout:
     )
 
 
+def named_folders(told: Sequence[str]) -> dict[str, Path]:
+    """NAME=FOLDER texts as a command gets them.
+
+    Raises:
+        BadInputError: another form, a name twice, or the name of the held-out set.
+    """
+    found: dict[str, Path] = {}
+    for one in told:
+        name, equals, place = one.partition("=")
+        if not name or not equals or not place:
+            raise BadInputError(f"--measure {one!r}: expected NAME=FOLDER, such as hard=runs/renders/hard")
+        if name in found or name in _TAKEN:
+            raise BadInputError(f"--measure {one!r}: the name {name!r} is taken; give another one")
+        found[name] = Path(place)
+    return found
+
+
+def read_measured(folder: Path, labels: Sequence[str], side_px: int) -> Heldout:
+    """A named set to measure on: a folder with labels.csv (columns file, person, label; others are groups), or shards.
+
+    Raises:
+        BadInputError: neither of both, a file that is no picture, or a label that the rubric does not have.
+    """
+    if not folder.is_dir():
+        raise BadInputError(f"{folder}: no such folder. Give one with labels.csv or with shard_*.npz.")
+    return read_stills(folder, labels, side_px) if (folder / TABLE).is_file() else read_heldout(folder, labels, side_px)
+
+
+def read_stills(folder: Path, labels: Sequence[str], side_px: int) -> Heldout:
+    """Pictures with a table, each one student's crop; resized as the monitor does.
+
+    Raises:
+        BadInputError: a column is missing, no rows, a file that is no picture, or an unknown label.
+    """
+    with (folder / TABLE).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    absent = [column for column in ("file", "person", "label") if not rows or column not in rows[0]]
+    if absent:
+        raise BadInputError(f"{folder / TABLE}: needs rows with the columns file, person, label; missing: {absent}")
+    for row in rows:
+        if row["label"] not in labels:
+            raise BadInputError(f"{folder / TABLE}: label {row['label']!r} is not one of {', '.join(labels)}")
+    columns = [key for key in rows[0] if key not in _NO_GROUP and 1 < len({row[key] for row in rows}) <= _MOST_VALUES]
+    return Heldout(
+        pixels=np.stack([fit_square(_picture_rgb(folder / row["file"]), side_px) for row in rows]),
+        truth=np.array([labels.index(row["label"]) for row in rows], dtype=np.int64),
+        clear=np.ones(len(rows), dtype=np.bool_),
+        people=np.array([row["person"] for row in rows]),
+        groups=tuple({key: row[key] for key in columns} for row in rows),
+    )
+
+
 def read_recipe(folder: Path) -> dict[str, Any]:
-    """Name and seed of each recipe under the folder: which pictures the figures are of."""
+    """Name, first seed and pictures of each recipe under the folder: which pictures the figures are of."""
     recipes = {}
     for path in sorted(folder.rglob("manifest.json")):
         manifest = json.loads(path.read_text(encoding="utf-8"))
         name = str(manifest.get("recipe", {}).get("name", path.parent.name))
-        recipes[name] = {"seed": manifest.get("seed")}
+        records = path.parent.glob("shard_*.jsonl")
+        pictures = sum(len(record.read_text(encoding="utf-8").splitlines()) for record in records)
+        recipes[name] = {"seed": manifest.get("seed"), "pictures": pictures}
     return recipes
 
 
@@ -94,3 +155,14 @@ def _read_records(shard: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise BadInputError(f"{shard}: its truth {path.name} is missing")
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _picture_rgb(path: Path) -> NDArray[np.uint8]:
+    try:
+        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error) as error:
+        raise BadInputError(f"{path}: cannot be read ({error}), named in {path.parent / TABLE}") from error
+    if picture is None:
+        raise BadInputError(f"{path}: not a picture, named in {path.parent / TABLE}")
+    rgb: NDArray[np.uint8] = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return rgb

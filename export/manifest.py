@@ -15,7 +15,14 @@ from export.calibrate import Calibration
 from export.checkpoint import Asked, Checkpoint
 from monitor.bundle import FORMAT, GRAPH, MANIFEST, sha256_of
 
-_ELSEWHERE = ("model_id", "image_size", "rubrics", "mean", "std")  # keys of the card that the manifest has already
+_ELSEWHERE = (
+    "model_id",
+    "image_size",
+    "rubrics",
+    "mean",
+    "std",
+    "weights",
+)  # keys of the card that the manifest has already
 
 
 def describe_bundle(

@@ -1,6 +1,6 @@
 """Writes a bundle's model card from its manifest: every number in it is one that was measured.
 
-Pure: a manifest in, Markdown out.
+Pure: a manifest in, Markdown out. Its tables are in card_tables.py.
 """
 
 from __future__ import annotations
@@ -8,33 +8,53 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from export import card_tables
 from monitor.rubric import load_rubric, shipped_rubrics
 
-_PLAIN = {"True": "yes", "False": "no"}
+_USE = """\
+Made for: showing a teacher, a student or a researcher where heads and eyes point during a class, as a hint that a
+person checks, on a machine of their own.
+
+Not for: grading, discipline, attendance, ranking, hiring or any decision about a person; inferring attention, effort,
+understanding, emotion, health or honesty; watching people who were not told. It judges visible behaviour only, one
+picture at a time."""
 _LIMITS = """\
 - It says where a student's head and eyes seem to point, one picture at a time. It knows nothing of attention, effort,
   understanding or mood; a student who looks away may be thinking.
-- It was trained on rendered students only. On real faces, cameras and rooms it errs more often than the figures above
-  say, and the groups above are those of the renderer.
+- It was trained on rendered students only. On real faces, cameras and rooms it errs more often than the figures on
+  renders say, and the groups are those of the renderer.
 - Eyes aside under a still head, lowered lids, glare on glasses, and pictures below about 60 pixels are hard for it.
-- It must not be used to grade, rank or discipline people, nor without their knowing. An answer is a hint for a person
-  who looks again."""
+- It cannot see a second screen: who looks at one seems to look away."""
 
 
 def render_card(manifest: Mapping[str, Any]) -> str:
     """The README.md of a bundle."""
+    figures = manifest["figures"]
+    named = {"held-out": figures["heldout"], **figures.get("measured", {})}
     parts = [
         f"# Model card: {manifest['model_id']}",
         _what(manifest),
+        "## Intended use",
+        _USE,
         "## Labels",
         *(_rubric(rubric_id, entry) for rubric_id, entry in manifest["rubrics"].items()),
-        "## Held-out rendered students",
-        _heldout(manifest["figures"]["heldout"]),
-        _recipes(manifest["figures"]["heldout_recipe"]),
-        "### By group",
-        _groups(manifest["figures"]["heldout"]["groups"], manifest["figures"]["heldout"]["accuracy"]),
-        "## Export",
-        _export(manifest),
+        "## Figures",
+        _sources(figures),
+        card_tables.sets(named),
+        "### Confusion",
+        card_tables.confusion(named),
+        "### Groups, on held-out renders",
+        card_tables.groups(figures["heldout"]),
+        *_other_groups(figures.get("measured", {})),
+        "### Calibration",
+        *(card_tables.calibration(figures, entry) for entry in manifest["rubrics"].values()),
+        "### Probes",
+        card_tables.probes(_named_like(figures.get("probes"))),
+        "### Size, speed, and int8 against fp32",
+        card_tables.quantizations(manifest),
+        card_tables.trainable(figures.get("trainable")),
+        "## Data",
+        _data(manifest["training"]),
         "## Training",
         _training(manifest["training"]),
         "## Limits",
@@ -58,93 +78,51 @@ def _rubric(rubric_id: str, entry: Mapping[str, Any]) -> str:
     definitions = {}
     if rubric_id in shipped_rubrics():
         definitions = {label.name: label.definition for label in load_rubric(rubric_id, research=True).labels}
-    lines = [f"`{rubric_id}`: “{entry['question']}”", "", "| label | answer | definition |", "|---|---|---|"]
-    for name, phrase in zip(entry["labels"], entry["phrases"], strict=True):
-        lines.append(f"| {name} | {phrase} | {definitions.get(name, '')} |")
-    lines += [
-        "",
-        f"Probabilities are a softmax at temperature {entry['temperature']}; below a confidence of "
-        f"{entry['abstain_threshold']} the answer is `unsure`.",
-    ]
-    return "\n".join(lines)
-
-
-def _heldout(figures: Mapping[str, Any]) -> str:
-    unsure = figures["ambiguous_unsure"]
     rows = [
-        ("pictures of people the model never saw", figures["pictures"]),
-        ("macro-F1", figures["macro_f1"]),
-        *((f"F1 {label}", score) for label, score in figures["f1"].items()),
-        ("accuracy", figures["accuracy"]),
-        ("share answered (not `unsure`)", figures["coverage"]),
-        ("accuracy of the answers given", figures["accuracy_when_sure"]),
-        ("expected calibration error", figures["calibration_error"]),
-        ("`unsure` on pictures marked ambiguous", "none held out" if unsure is None else unsure),
+        (name, phrase, definitions.get(name, ""))
+        for name, phrase in zip(entry["labels"], entry["phrases"], strict=True)
     ]
-    return _table(("figure", "value"), rows)
+    return f"`{rubric_id}`: “{entry['question']}”\n\n{card_tables.table(('label', 'answer', 'definition'), rows)}"
 
 
-def _recipes(recipes: Mapping[str, Any]) -> str:
-    told = ", ".join(f"`{name}` (seed {entry['seed']})" for name, entry in recipes.items())
-    return f"Recipe: {told}." if told else ""
+def _sources(figures: Mapping[str, Any]) -> str:
+    """What each set is, before its figures."""
+    heldout = card_tables.recipes(figures["heldout_recipe"])
+    lines = [f"- held-out: rendered people the model never saw{', recipe ' + heldout if heldout else ''}."]
+    for name, found in figures.get("measured_recipes", {}).items():
+        what = f"rendered people, recipe {card_tables.recipes(found)}" if found else "pictures with labels given by eye"
+        lines.append(f"- {name}: {what}. Nothing was trained, tuned or calibrated on them.")
+    return "All of the int8 graph that ships.\n\n" + "\n".join(lines)
 
 
-def _groups(groups: Mapping[str, Any], mean: float) -> str:
+def _other_groups(measured: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    parts = []
+    for name, figures in measured.items():
+        if figures["groups"]:
+            parts += [f"### Groups, on {name}", card_tables.groups(figures)]
+    return parts
+
+
+def _named_like(probes: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {("held-out" if name == "heldout" else name): one for name, one in (probes or {}).items()}
+
+
+def _data(training: Mapping[str, Any]) -> str:
+    """What was learned from: recipes, seeds, counts."""
+    data = training.get("data") or {}
     rows = [
-        (key.replace("_", " "), _PLAIN.get(value, value.replace("_", " ")), entry["pictures"], entry["accuracy"])
-        for key, table in groups.items()
-        for value, entry in table.items()
+        (f"`{folder}`", entry["recipe"]["name"], entry["seed"], entry.get("pictures"))
+        for folder, entry in data.get("recipes", {}).items()
     ]
     if not rows:
-        return "No group was large enough to report."
-    key, value, pictures, accuracy = min(rows, key=lambda row: row[3])
-    worst = (
-        f"It serves the groups unequally: worst is {key} “{value}” with {accuracy} on {pictures} pictures, "
-        f"{mean - accuracy:.3f} below the mean of {mean}."
-    )
-    return f"{worst}\n\n{_table(('group', 'value', 'pictures', 'accuracy'), rows)}"
-
-
-def _export(manifest: Mapping[str, Any]) -> str:
-    figures = manifest["figures"]
-    plain = figures["fp32"]
-    rows = [("fp32", plain["mb"], plain["ms_per_crop_1core"], "1", "0")]
-    rows += [
-        (
-            f"**{method}**" if method == manifest["quantization"] else method,
-            one["mb"],
-            one["ms_per_crop_1core"],
-            one["agreement"],
-            one["worst_gap"],
-        )
-        for method, one in figures["quantizations"].items()
-    ]
-    table = _table(("graph", "MB", "ms a crop, one core", "same label as fp32", "worst probability gap"), rows)
-    return (
-        f"{table}\n\nThe bold one is shipped. The fp32 graph differs from plain `transformers` by at most "
-        f"{plain['worst_log_prob_gap_to_transformers']:.1e} in log-probability."
-    )
+        return "The checkpoint told nothing about its data."
+    kept = f"{data['pictures']} pictures were learned from; the others show people kept aside."
+    recipes = {entry["recipe"]["name"]: entry["recipe"] for entry in data["recipes"].values()}
+    details = [f"Recipe `{name}`:\n\n" + "\n".join(card_tables.bullets(recipe)) for name, recipe in recipes.items()]
+    head = ("folder", "recipe", "first seed", "pictures")
+    return "\n\n".join([card_tables.table(head, rows), kept, *details])
 
 
 def _training(training: Mapping[str, Any]) -> str:
-    lines = _bullets(training, 0)
+    lines = card_tables.bullets({key: value for key, value in training.items() if key not in ("data", "metrics")})
     return "\n".join(lines) if lines else "The checkpoint told nothing about its training."
-
-
-def _bullets(data: Mapping[str, Any], depth: int) -> list[str]:
-    lines = []
-    for key, value in data.items():
-        name = f"{'  ' * depth}- {str(key).replace('_', ' ')}"
-        if value in ({}, [], "", None):
-            continue
-        if isinstance(value, Mapping):
-            lines += [f"{name}:", *_bullets(value, depth + 1)]
-        else:
-            lines.append(f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
-    return lines
-
-
-def _table(head: tuple[str, ...], rows: list[Any]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)

@@ -1,13 +1,14 @@
 """Exports a checkpoint as a bundle: graph, quantization, parity, calibration, figures, manifest, model card.
 
-The folder appears whole or not at all.
+On request the trainable weights are written beside it. Each folder appears whole or not at all.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,19 @@ from numpy.typing import NDArray
 
 from export import parity
 from export.calibrate import COVERAGE, Calibration, choose_threshold, describe, fit_temperature
-from export.checkpoint import Asked, Checkpoint, open_checkpoint
-from export.figures import softmax, summarize
-from export.heldout import Heldout, read_heldout, read_recipe
+from export.checkpoint import CARD, Asked, Checkpoint, open_checkpoint
+from export.figures import calibration_error, rounded, softmax
+from export.heldout import Heldout, read_heldout, read_measured, read_recipe
 from export.label_graph import build, write_onnx
 from export.manifest import describe_bundle, write_manifest
+from export.measure import measure
 from export.model_card import render_card
+from export.probes import probe
 from export.quantize import METHODS, quantize, strip
+from export.staging import require_replaceable, staged_folder
+from export.trainable import require_same_labels, write_trainable
 from monitor.bundle import GRAPH, MANIFEST, open_bundle
-from monitor.errors import BadInputError, BundleError
+from monitor.errors import BadInputError
 
 _EXACT_CROPS = 8
 
@@ -43,11 +48,13 @@ class Candidate:
     """For the manifest: size, speed, agreement."""
 
 
-def export_bundle(
+def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a bar that tests lower
     checkpoint: Path,
     heldout: Path,
     out: Path,
     *,
+    measured: Mapping[str, Path] | None = None,
+    trainable: Path | None = None,
     rubric_id: str = "attention",
     methods: Sequence[str] = tuple(METHODS),
     min_agreement: float = parity.AGREEMENT,
@@ -58,32 +65,47 @@ def export_bundle(
         checkpoint: folder that the trainer wrote.
         heldout: folder of shards with people the model never saw; half calibrate, half are reported.
         out: the bundle's folder; an older bundle there is replaced once the new one is whole.
+        measured: name -> folder of more pictures to measure on, shards or stills with a table.
+        trainable: folder for the weights in half precision, to go on training from; None = not written.
         rubric_id: which of the checkpoint's rubrics.
         methods: quantizations to measure, the preferred first; the first that passes the bar is taken.
         min_agreement: share of held-out crops whose label must stay; below it there is no bundle.
 
     Raises:
-        BadInputError: an unusable checkpoint or held-out folder.
-        BundleError: no quantization passes the bar, or `out` holds something that is no bundle.
+        BadInputError: an unusable checkpoint, held-out folder or folder to measure on.
+        BundleError: no quantization passes the bar, half precision changes labels, or a folder that is not ours.
     """
-    _require_replaceable(out)
+    require_replaceable(out, MANIFEST)
+    if trainable is not None:
+        require_replaceable(trainable, CARD)
     opened = open_checkpoint(checkpoint)
     asked = opened.asked(rubric_id)
-    crops = read_heldout(heldout, asked.labels, int(opened.card["image_size"]))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        work, folder = Path(scratch), Path(scratch) / "bundle"
-        folder.mkdir()
-        chosen, measured = _quantize_best(opened, asked, crops, work, methods, min_agreement)
+    side_px = int(opened.card["image_size"])
+    crops = read_heldout(heldout, asked.labels, side_px)
+    others = {name: read_measured(place, asked.labels, side_px) for name, place in (measured or {}).items()}
+    with ExitStack() as stack:
+        folder = stack.enter_context(staged_folder(out))
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        chosen, compared = _quantize_best(opened, asked, crops, work, methods, min_agreement)
         calibration, figures = _calibrate_and_report(chosen.scores, asked, crops)
+        probes, direct = _probe(opened, asked, {"heldout": crops, **others})
+        figures |= {
+            **compared,
+            "heldout_recipe": read_recipe(heldout),
+            "measured": {name: _report(chosen, asked, one, calibration) for name, one in others.items()},
+            "measured_recipes": {name: read_recipe(place) for name, place in (measured or {}).items()},
+            "probes": probes,
+        }
+        if trainable is not None:
+            halves = stack.enter_context(staged_folder(trainable))
+            weights = write_trainable(checkpoint, halves)
+            figures["trainable"] = {**weights, **require_same_labels(halves, asked, crops.pixels[crops.clear], direct)}
         shutil.copyfile(chosen.path, folder / GRAPH)
         shutil.copyfile(checkpoint / "tokenizer.json", folder / "tokenizer.json")
-        manifest = describe_bundle(opened, asked, calibration, chosen.method, folder)
-        manifest["figures"] = {**measured, **figures, "heldout_recipe": read_recipe(heldout)}
+        manifest = {**describe_bundle(opened, asked, calibration, chosen.method, folder), "figures": figures}
         (folder / "README.md").write_text(render_card(manifest), encoding="utf-8", newline="\n")
         write_manifest(folder, manifest)
         open_bundle(folder)
-        _replace(folder, out, work)
     return manifest
 
 
@@ -137,7 +159,7 @@ def _measure(
 def _calibrate_and_report(
     scores: NDArray[np.float32], asked: Asked, crops: Heldout
 ) -> tuple[Calibration, dict[str, Any]]:
-    """Fit on one half of the people, report on the other; ambiguous pictures have no truth to count."""
+    """Fit on one half of the people; what the fit moves is reported on the other half."""
     fitting = crops.in_first_half & crops.clear
     telling = ~crops.in_first_half & crops.clear
     if not telling.any():
@@ -145,35 +167,28 @@ def _calibrate_and_report(
     temperature = fit_temperature(scores[fitting], crops.truth[fitting])
     probabilities = softmax(scores, temperature)
     calibration = Calibration(temperature, choose_threshold(probabilities[crops.clear]))
-    report = crops.part(telling)
-    figures = summarize(report.truth, probabilities[telling], asked.labels, report.groups)
     return calibration, {
         "calibration": {
             "temperature": f"least negative log-likelihood on {int(fitting.sum())} clear held-out crops of people who "
             "are not in the report",
             "threshold": f"highest that answers {COVERAGE:.0%} of all {int(crops.clear.sum())} clear held-out crops; "
             "their truth is not looked at",
+            "error_before": rounded(calibration_error(crops.truth[telling], softmax(scores[telling]))),
             **describe(probabilities[crops.clear], crops.truth[crops.clear], calibration.abstain_threshold),
         },
-        "heldout": {
-            **figures,
-            **describe(probabilities[telling], report.truth, calibration.abstain_threshold),
-            "ambiguous_unsure": _share_unsure(probabilities[~crops.clear], calibration.abstain_threshold),
-        },
+        "heldout": measure(probabilities, crops, asked.labels, calibration.abstain_threshold, ~crops.in_first_half),
     }
 
 
-def _share_unsure(probabilities: NDArray[np.float64], threshold: float) -> float | None:
-    return round(float((probabilities.max(axis=1) < threshold).mean()), 4) if len(probabilities) else None
+def _report(chosen: Candidate, asked: Asked, pictures: Heldout, calibration: Calibration) -> dict[str, Any]:
+    """What the graph that ships says of a set that calibration knows nothing of."""
+    scores = parity.score(parity.open_graph(chosen.path), pictures.pixels)
+    probabilities = softmax(scores, calibration.temperature)
+    return measure(probabilities, pictures, asked.labels, calibration.abstain_threshold)
 
 
-def _require_replaceable(out: Path) -> None:
-    if out.exists() and not (out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir()))):
-        raise BundleError(f"{out}: exists and is no bundle, so it is not replaced. Give another folder.")
-
-
-def _replace(folder: Path, out: Path, work: Path) -> None:
-    """Two renames in one file system; what was at `out` goes with the scratch folder."""
-    if out.exists():
-        out.replace(work / "old")
-    folder.replace(out)
+def _probe(opened: Checkpoint, asked: Asked, sets: Mapping[str, Heldout]) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    """Probes of each set, and the checkpoint's own label scores of the first."""
+    found = {name: probe(opened, asked, pictures) for name, pictures in sets.items()}
+    first = next(iter(found.values()))
+    return {name: figures for name, (figures, _) in found.items()}, first[1]

@@ -114,6 +114,26 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def require_sha256(path: Path, expected: str) -> None:
+    """Make sure that a file is the one that somebody vouched for.
+
+    Raises:
+        BundleError: missing, changed or damaged.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"{path}: expected a file with sha256 {expected[:12]}…, found none readable ({error.strerror}). {_REPAIR}"
+        ) from error
+    found = sha256_of(data)
+    if found != expected:
+        raise BundleError(
+            f"{path}: changed or damaged: expected sha256 {expected[:12]}…, found {len(data)} bytes with "
+            f"{found[:12]}…. {_REPAIR}"
+        )
+
+
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:

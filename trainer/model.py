@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 from transformers.utils import logging as transformers_logging
 
+from monitor.bundle import require_sha256
 from monitor.errors import BundleError
 from monitor.rubric import Rubric
 from monitor.vlm import prompt
@@ -26,6 +27,7 @@ from trainer.tokenizer import encode, for_transformers, load_tokenizer, token_id
 from trainer.vision_start import mimetic_start
 
 CARD_FILE = "classroom.json"
+WEIGHTS_FILE = "model.safetensors"
 MEAN = 0.5
 STD = 0.5
 """No byte becomes exactly 0 this way: transformers takes an all-zero picture for padding and drops it."""
@@ -78,6 +80,8 @@ class Card:
     data: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, Any] = field(default_factory=dict)
+    """Of weights that were published: dtype, bytes and sha256, which are checked when they are read."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     transformers_logging.disable_progress_bar()  # one file in a blink: its bar would only tear ours
     checkpoint.model.save_pretrained(staging)
     for_transformers(checkpoint.tokenizer).save_pretrained(staging)
-    text = json.dumps(asdict(checkpoint.card), indent=2, ensure_ascii=False, sort_keys=False)
+    card = replace(checkpoint.card, weights={})  # what was vouched for are other weights than these
+    text = json.dumps(asdict(card), indent=2, ensure_ascii=False, sort_keys=False)
     (staging / CARD_FILE).write_text(text + "\n", encoding="utf-8")
     for path in sorted(staging.iterdir()):
         path.chmod(0o644)  # safetensors writes for its owner alone
@@ -122,18 +127,20 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Read a checkpoint folder.
+    """Read a checkpoint folder; weights in half precision become float32.
 
     Raises:
-        BundleError: a file is missing.
+        BundleError: a file is missing, or the weights are not those the card vouches for.
     """
-    for name in ("config.json", "model.safetensors", "tokenizer.json", CARD_FILE):
+    for name in ("config.json", WEIGHTS_FILE, "tokenizer.json", CARD_FILE):
         if not (folder / name).is_file():
             raise BundleError(
                 f"{folder}: not a checkpoint, {name} is missing. Give a folder that `classroom train sft` wrote."
             )
     transformers_logging.disable_progress_bar()
     card = Card(**json.loads((folder / CARD_FILE).read_text(encoding="utf-8")))
+    if card.weights:
+        require_sha256(folder / WEIGHTS_FILE, str(card.weights["sha256"]))
     model = Idefics3ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     model.eval()
     return Checkpoint(model, load_tokenizer(folder / "tokenizer.json"), card)

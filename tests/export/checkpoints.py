@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -142,4 +143,16 @@ def write_shards(folder: Path, count: int, side: int = 64, seed: int = 0) -> Pat
     ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (folder / "shard_00000.jsonl").write_text(text, encoding="utf-8")
+    return folder
+
+
+def write_stills(folder: Path, count: int, seed: int = 5) -> Path:
+    """Pictures with labels.csv, three of each person, in two sets."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = load_rubric("attention").names
+    lines = ["file,set,person,label"]
+    for number, pixels in enumerate(random_pixels(count, 40, seed)):
+        cv2.imwrite(str(folder / f"{number}.png"), pixels)
+        lines.append(f"{number}.png,{'north' if number % 2 else 'south'},p{number // 3},{names[number % 3]}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder

@@ -10,7 +10,7 @@ from export.checkpoint import open_checkpoint
 from export.label_graph import build, write_onnx
 from export.quantize import strip
 from export.write_bundle import export_bundle
-from tests.export.checkpoints import SIDE, write_checkpoint, write_shards
+from tests.export.checkpoints import SIDE, write_checkpoint, write_shards, write_stills
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,11 @@ def plain_graph(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="session")
 def bundle_folder(checkpoint: Path, heldout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The exported bundle; random weights change their mind at any rounding, so agreement has no bar here."""
+    """The exported bundle, its trainable weights beside it, measured on a recipe and on stills.
+
+    Random weights change their mind at any rounding, so agreement has no bar here.
+    """
     out = tmp_path_factory.mktemp("exported") / "bundle"
-    export_bundle(checkpoint, heldout, out, min_agreement=0.0)
+    sets = {"hard": write_shards(out.parent / "hard", 40, seed=7), "stills": write_stills(out.parent / "stills", 33)}
+    export_bundle(checkpoint, heldout, out, measured=sets, trainable=out.parent / "trainable", min_agreement=0.0)
     return out

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from export.calibrate import choose_threshold, describe, fit_temperature
-from export.figures import calibration_error, f1_per_label, softmax
+from export.figures import calibration_error, confusion, f1_per_label, softmax
 from monitor.errors import BadInputError
 
 
@@ -53,4 +53,4 @@ def test_calibration_set_that_is_empty_or_of_one_label_is_refused(count: int) ->
 
 def test_f1_counts_misses_and_false_alarms() -> None:
     truth, answers = np.array([0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 1])
-    assert f1_per_label(truth, answers, 3) == pytest.approx([0.8, 0.5, 0.0])
+    assert f1_per_label(confusion(truth, answers, 3)) == pytest.approx([0.8, 0.5, 0.0])

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from export.model_card import render_card
-from monitor.bundle import Bundle, open_bundle
+from monitor.bundle import Bundle, open_bundle, sha256_of
 from monitor.rubric import load_rubric
+from monitor.schema import Box, Crop
 from monitor.vlm.bundled import BundledClassifier
 
 
@@ -50,3 +51,40 @@ def test_nothing_in_it_names_a_place_on_the_makers_machine(shipped: Bundle) -> N
 
 def test_its_card_is_the_one_its_manifest_gives(shipped: Bundle) -> None:
     assert (shipped.path / "README.md").read_text(encoding="utf-8") == render_card(shipped.manifest)
+
+
+def test_what_ships_is_small(shipped: Bundle) -> None:
+    sizes = {path: path.stat().st_size for path in shipped.path.parent.rglob("*") if path.is_file()}
+    assert max(sizes.values()) <= 12e6, "no file over 12 MB"
+    models = [size for path, size in sizes.items() if path.parent.name in ("bundle", "trainable")]
+    assert 0 < sum(models) <= 25e6, "bundle and trainable weights together"
+
+
+def test_trainable_weights_are_those_of_the_bundle(shipped: Bundle) -> None:
+    folder = shipped.path.parent / "trainable"
+    if not folder.is_dir():
+        pytest.skip("no trainable weights beside this bundle")
+    card = json.loads((folder / "classroom.json").read_text(encoding="utf-8"))
+    told = shipped.manifest["figures"]["trainable"]
+    assert card["weights"]["sha256"] == told["sha256"] == sha256_of((folder / "model.safetensors").read_bytes())
+    assert told["agreement"] >= 0.995
+    assert {path.name for path in folder.iterdir()} >= {"config.json", "tokenizer.json"}
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((64, 64, 3), np.uint8),
+        np.full((1, 1, 3), 7, np.uint8),
+        np.full((4000, 4000, 3), 90, np.uint8),
+        np.full((80, 60), 90, np.uint8),
+        np.full((64, 64, 3), 40_000, np.uint16),
+        np.full((64, 64, 4), 90, np.uint8),
+    ],
+    ids=["all black", "1x1", "4000x4000", "grey", "16 bits", "alpha"],
+)
+def test_it_answers_odd_crops_with_probabilities(shipped: Bundle, pixels: np.ndarray) -> None:
+    classifier = BundledClassifier(shipped, load_rubric("attention"))
+    (prediction,) = classifier.predict([Crop("c1", "s01", 0.0, Box(0, 0, 10, 10), pixels)])
+    assert sum(prediction.probabilities.values()) == pytest.approx(1.0)
+    assert all(0 < share < 1 for share in prediction.probabilities.values())

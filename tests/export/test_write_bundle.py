@@ -37,9 +37,21 @@ def test_manifest_vouches_for_each_file_and_tells_how_it_was_measured(bundle_fol
 def test_card_tells_figures_groups_and_limits(bundle_folder: Path) -> None:
     card = (bundle_folder / "README.md").read_text(encoding="utf-8")
     manifest = json.loads((bundle_folder / "manifest.json").read_text(encoding="utf-8"))
-    for part in ("macro-F1", "## Limits", "at the screen", manifest["model_id"], "seed: 0"):
+    for part in ("macro-F1", "## Limits", "at the screen", manifest["model_id"], "seed: 0", "attendance"):
         assert part in card
-    assert str(manifest["figures"]["heldout"]["macro_f1"]) in card
+    assert "| figure | held-out | hard | stills |" in card
+    assert "Not measured" not in card
+    for figures in (manifest["figures"]["heldout"], *manifest["figures"]["measured"].values()):
+        for name in ("macro_f1", "majority_macro_f1", "calibration_error", "surest_80_macro_f1"):
+            assert str(figures[name]) in card
+        assert "–".join(map(str, figures["macro_f1_interval"])) in card
+        for label, row in zip(figures["f1"], figures["confusion"], strict=True):
+            assert f"| {label} | {' | '.join(map(str, row))} |" in card
+        for values in figures["groups"].values():
+            for entry in values.values():
+                assert f"{entry['macro_f1'] - figures['macro_f1']:+.4f}" in card
+    for figures in manifest["figures"]["probes"].values():
+        assert str(figures["exactly_one_yes"]) in card and str(figures["agreement"]) in card
 
 
 def test_graph_at_odds_with_the_checkpoint_leaves_no_bundle(checkpoint: Path, heldout: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -149,6 +150,29 @@ def test_a_child_that_cannot_draw_tells_its_parent(tmp_path: Path, monkeypatch: 
     jobs = missing_shards(tmp_path, Recipe(name="small"), 3, 0, 3)
     with pytest.raises(ClassroomError, match=r"no OpenGL context.*apt-get install libegl1"):
         render_shards(jobs, 1, lambda pictures: None)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="EGL is Linux's way to draw without a window")
+@pytest.mark.usefixtures("drawable")
+def test_the_command_tells_it_without_a_traceback(tmp_path: Path) -> None:
+    hidden = {**os.environ, "__EGL_VENDOR_LIBRARY_FILENAMES": "/dev/null", "__EGL_VENDOR_LIBRARY_DIRS": "/dev/null"}
+    command = [
+        sys.executable,
+        "-m",
+        "classroom",
+        "synthesize",
+        "stills",
+        "--count",
+        "3",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, env=hidden, cwd=ROOT, check=False)
+    assert done.returncode == 1
+    assert "error: no OpenGL context without a window" in done.stderr and "apt-get install libegl1" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = subprocess.run([*command, "--seed", "-3"], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2 and "error: count must be at least 1 and seeds lie in" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on a file's size there")
