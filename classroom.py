@@ -385,12 +385,14 @@ def synthesize_lecture_command(
     students: Annotated[int, typer.Option(help="How many students.")] = 12,
     seconds: Annotated[int, typer.Option(help="Length.")] = 60,
     seed: Annotated[int, typer.Option(help="Same seed, same lecture.")] = 0,
+    style: Annotated[str, typer.Option(help="Gallery of zoom, meet or teams.")] = "zoom",
+    share: Annotated[bool, typer.Option("--share/--no-share", help="Somebody shares a screen for a while.")] = True,
 ) -> None:
     """Render a lecture in gallery view: lecture.mp4, per-second truth, a transcript."""
     _require("moderngl", extra="synthetic")
     from trainer.synthetic.lecture import synthesize_lecture
 
-    synthesize_lecture(seed, out, students, seconds)
+    synthesize_lecture(seed, out, students, seconds, style=style, share=share)
 
 
 @contextmanager
