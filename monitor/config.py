@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from monitor.errors import BadInputError
+from monitor.sources.webrtc.settings import IngestSettings
 
 LAYOUTS = ("auto", "gallery", "faces", "single")
 MIN_RATE, MAX_RATE = 0.02, 10.0
@@ -45,6 +46,8 @@ class MonitorSettings:
     """A YuNet file (.onnx) that finds the faces; CLASSROOM_FACE_MODEL. None is the finder that ships."""
     face_model_sha256: str | None = field(default_factory=_sha256_of_environment)
     """What that file must be, in hexadecimal; CLASSROOM_FACE_MODEL_SHA256. None takes any."""
+    ingest: IngestSettings = field(default_factory=IngestSettings)
+    """Where publishers connect, for the source webrtc."""
 
     def __post_init__(self) -> None:
         if not MIN_RATE <= self.rate <= MAX_RATE:

@@ -26,7 +26,7 @@ DEFAULT_PORT = 8501
 _OLDEST_PYTHON = (3, 11)
 _LIBRARIES = {"onnxruntime": "onnxruntime", "av": "av", "cv2": "opencv-python"}
 """Modules with native code, which may be installed and still not load; and the packages they come from."""
-_OTHER_PACKAGES = ("numpy", "pyarrow", "rapidocr", "streamlit")
+_OTHER_PACKAGES = ("aiohttp", "aiortc", "mss", "numpy", "pyarrow", "rapidocr", "streamlit")
 _OPENCV_PACKAGES = (
     "opencv-python",
     "opencv-python-headless",
@@ -69,6 +69,8 @@ def examine(store: str | Path | None = None, *, port: int = DEFAULT_PORT, camera
         port: where the dashboard would listen.
         camera: the device to try.
     """
+    from monitor.doctor_sharing import check_screen, check_webrtc
+
     checks: dict[str, Callable[[], Finding]] = {
         "python": check_python,
         "libraries": check_libraries,
@@ -81,6 +83,8 @@ def examine(store: str | Path | None = None, *, port: int = DEFAULT_PORT, camera
         "port": partial(check_port, port),
         "disk": partial(check_disk, store),
         "store": partial(check_store, store),
+        "webrtc": check_webrtc,
+        "screen": check_screen,
     }
     return [_guarded(name, check) for name, check in checks.items()]
 

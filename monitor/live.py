@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from monitor.bundle import open_bundle
@@ -19,7 +20,7 @@ from monitor.errors import SourceError, StoreError
 from monitor.pipeline import Pipeline
 from monitor.rubric import load_rubric
 from monitor.schema import Frame, Lecture, Moment
-from monitor.sources.source import Source, SourceCounts, open_source
+from monitor.sources.source import ManyStreams, Source, SourceCounts, open_source, samples
 from monitor.store.control import is_paused, set_paused
 from monitor.store.database import Store
 from monitor.store.keeping import commit_with_crops
@@ -38,8 +39,8 @@ class LiveMonitor:
     """One lecture being watched.
 
     Args:
-        source: webcam:0, a recording (played in real time) or demo.
-        settings: rate, rubric, layout, model.
+        source: webcam:0, screen, webrtc, a recording (played in real time) or demo.
+        settings: rate, rubric, layout, model, where publishers connect.
         store: path or sqlite URL; None is the user's own store.
         lecture_id: go on in this lecture, however long ago it was.
 
@@ -93,6 +94,11 @@ class LiveMonitor:
         return self._source.counts
 
     @property
+    def notices(self) -> list[str]:
+        """What to tell whoever started it: where to publish, for a source that others fill. Holds the token."""
+        return self._source.notices if isinstance(self._source, ManyStreams) else []
+
+    @property
     def store_path(self) -> Path:
         """The database file that is written."""
         return self._store.path
@@ -114,19 +120,23 @@ class LiveMonitor:
 
     def _watch(self, report: Callable[[str], None]) -> int:
         moments = 0
-        for frame in self._source.frames():
+        for frames in samples(self._source):
             if is_paused(self._store, self.lecture_id):
-                self._beat("paused", None)  # the frame is let go unseen
+                self._beat("paused", None)  # the frames are let go unseen
+                continue
+            first = next(frames, None)
+            if first is None:  # nobody shares anything now
+                self._beat("running", None)
                 continue
             wishes = self._heed()
-            moment = self._pipeline.process(self._rebased(frame))
+            moment = self._pipeline.process_sample(map(self._rebased, chain((first,), frames)))
             commit_with_crops(
                 self._store,
                 moment,
                 kept_s=wishes.pictures_kept_days * DAY_S,
                 annotators=2 if wishes.two_people else 1,
             )
-            self._latencies_ms.append((time.monotonic_ns() - frame.monotonic_ns) / 1e6)
+            self._latencies_ms.append((time.monotonic_ns() - first.monotonic_ns) / 1e6)
             self.on_stored(self._latencies_ms[-1], self._waiting)
             self._beat("running", moment)
             if moments == 0:
@@ -165,6 +175,12 @@ class LiveMonitor:
         counts = self._source.counts
         return counts.captured - counts.dropped - counts.delivered
 
+    @property
+    def _source_state(self) -> str:
+        if isinstance(self._source, ManyStreams):
+            return self._source.state
+        return self._source.faults[-1] if self._source.faults else ""
+
     def _choose_lecture(self, source: str, lecture_id: str | None, rubric_id: str) -> tuple[str, ResumePoint | None]:
         recent = self._store.find_recent(source, within_s=SAME_LECTURE_WITHIN_S, rubric_id=rubric_id)
         chosen = lecture_id or recent
@@ -185,7 +201,9 @@ class LiveMonitor:
         """
         next_index = point.index + 1 if point else 0
         start_s = next_index / self._settings.rate
-        source = open_source(uri, rate=self._settings.rate, start_s=start_s, realtime=True)
+        source = open_source(
+            uri, rate=self._settings.rate, start_s=start_s, realtime=True, ingest=self._settings.ingest
+        )
         if source.duration_s is not None or point is None:
             return source, 0, 0.0
         started_at = point.started_at
@@ -214,7 +232,7 @@ class LiveMonitor:
             p50_ms=ordered[len(ordered) // 2] if ordered else 0.0,
             p95_ms=ordered[int(len(ordered) * 0.95)] if ordered else 0.0,
             students=len(moment.observations) if moment else 0,
-            source_state=self._source.faults[-1] if self._source.faults else "",
+            source_state=self._source_state,
         )
         self._store.heartbeat(self.lecture_id, status)
 

@@ -6,16 +6,20 @@ It knows neither where frames come from nor where moments go, and keeps no clock
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Any
 
-from monitor.schema import Box, Crop, Frame, Image, Moment, Observation, Prediction, ReviewCrop, Track
+from monitor.schema import Box, Crop, Frame, Image, Moment, Observation, Prediction, Presence, ReviewCrop, Track
 from monitor.students.crops import cut_crop
-from monitor.students.facemodel import FindsFaces
+from monitor.students.facemodel import FindsFaces, open_face_finder
 from monitor.students.finder import StudentFinder
 from monitor.students.thumbnails import review_jpeg, thumbnail_jpeg
 from monitor.timeline.episodes import EpisodeBuilder
 from monitor.timeline.smoothing import Smoother
 from monitor.timeline.worth import ReviewChooser
+from monitor.views import Glance, View
 from monitor.vlm.classifier import Classifier
 
 THUMBNAIL_EVERY_S = 2.0
@@ -59,50 +63,99 @@ class Pipeline:
         self._keep_pictures = keep_pictures
         self._keep_names = True
         self._thumbnail_at_s: float = state.get("thumbnail_at_s", -THUMBNAIL_EVERY_S)
-        self._finder = StudentFinder(
-            layout,
-            known_names=known_names or {},
-            opted_out=opted_out,
-            state=state.get("finder"),
-            wait_for_names=wait_for_names,
-            faces=faces,
-        )
-        self._smoother = Smoother(classifier.rubric.names, state=state.get("smoother"))
-        self._episodes = EpisodeBuilder(state=state.get("episodes"))
-        self._review = ReviewChooser(0, state.get("review"))
+        found_by = faces or open_face_finder()
 
-    def keep(self, *, pictures: bool, names: bool, review_per_hour: int) -> None:
-        """What the next moments may carry: thumbnails, names, and so many crops an hour for review."""
+        def open_view(stream: str, saved: Mapping[str, Any]) -> View:
+            finder = StudentFinder(
+                layout,
+                known_names=known_names or {},
+                opted_out=opted_out,
+                state=saved.get("finder"),
+                wait_for_names=wait_for_names,
+                faces=found_by,
+                prefix=f"{stream}-" if stream else "",
+            )
+            return View(finder, EpisodeBuilder(state=saved.get("episodes")))
+
+        self._open_view = open_view
+        self._views = {stream: open_view(stream, saved) for stream, saved in state.get("streams", {}).items()}
+        if "finder" in state:
+            self._views[""] = open_view("", state)
+        self._smoother = Smoother(classifier.rubric.names, state=state.get("smoother"))
+        self._review = ReviewChooser(0, state.get("review"))
+        self._left_out: frozenset[str] = frozenset()
+
+    def keep(
+        self, *, pictures: bool, names: bool, review_per_hour: int, left_out: Collection[str] | None = None
+    ) -> None:
+        """What the next moments may carry: thumbnails, names, and so many crops an hour for review.
+
+        left_out: students who are not judged from now on, beside those of the beginning; None leaves them as they were.
+        """
         self._keep_pictures, self._keep_names, self._review.per_hour = pictures, names, review_per_hour
+        if left_out is not None:
+            self._left_out = frozenset(left_out)
 
     def process(self, frame: Frame) -> Moment:
         """All that one frame gives. Moments come in the order of their frames."""
-        sighting = self._finder.find(frame)
-        self._smoother.merge(sighting.merges)
-        judged = [track for track in sighting.tracks if track.presence.judged]
-        crops = [self._crop(frame, track) for track in judged]
-        predictions = dict(zip((t.student_id for t in judged), self._classifier.predict(crops), strict=True))
-        observations = tuple(self._observe(track, frame.pts_s, predictions) for track in sighting.tracks)
-        episodes = self._episodes.update(frame.pts_s, observations, self._sample_period_s, sighting.merges)
-        thumbnails = self._thumbnails(frame.pts_s, crops)
-        to_review = self._choose(frame.pts_s, observations, crops)
+        return self.process_sample((frame,))
+
+    def process_sample(self, frames: Iterable[Frame]) -> Moment:
+        """All that one sample gives: a frame of each stream, with the same index and media time.
+
+        Args:
+            frames: at least one; each is asked for when the one before is judged, so that it is as new as can be.
+        """
+        looked: list[tuple[Frame, Glance]] = []
+        seen: set[str] = set()
+        for frame in frames:
+            glance = self._look(frame, seen)
+            seen.update(observation.student_id for observation in glance.observations)
+            looked.append((frame, glance))
+        first = looked[0][0]
+        glances = [glance for _, glance in looked]
+        observations = tuple(chain.from_iterable(glance.observations for glance in glances))
+        crops = list(chain.from_iterable(glance.crops for glance in glances))
+        names = dict(chain.from_iterable(glance.names.items() for glance in glances))
+        thumbnails = self._thumbnails(first.pts_s, crops)
+        to_review = self._choose(first.pts_s, observations, crops)
         return Moment(
             lecture_id=self.lecture_id,
-            index=frame.index,
-            pts_s=frame.pts_s,
-            captured_at=frame.captured_at,
+            index=first.index,
+            pts_s=first.pts_s,
+            captured_at=first.captured_at,
             observations=observations,
-            episodes=episodes,
+            episodes=tuple(chain.from_iterable(glance.episodes for glance in glances)),
             resume_state=self._state(),
             thumbnails=thumbnails,
-            names=sighting.names if self._keep_names else {},
-            merges=sighting.merges,
+            names=names if self._keep_names else {},
+            merges=dict(chain.from_iterable(glance.merges.items() for glance in glances)),
             to_review=to_review,
         )
 
     def close(self) -> None:
-        """Stop the finder's reading thread, where there is one."""
-        self._finder.close()
+        """Stop the finders' reading threads, where there are any."""
+        for view in self._views.values():
+            view.finder.close()
+
+    def _look(self, frame: Frame, seen: Collection[str]) -> Glance:
+        """What one stream's frame gives. Who was seen in this sample already, in another stream, is left out."""
+        view = self._views.get(frame.stream)
+        if view is None:
+            view = self._views[frame.stream] = self._open_view(frame.stream, {})
+        sighting = view.finder.find(frame)
+        tracks = [self._heeded(track) for track in sighting.tracks if track.student_id not in seen]
+        self._smoother.merge(sighting.merges)
+        judged = [track for track in tracks if track.presence.judged]
+        crops = [self._crop(frame, track) for track in judged]
+        predictions = dict(zip((t.student_id for t in judged), self._classifier.predict(crops), strict=True))
+        observations = tuple(self._observe(track, frame.pts_s, predictions) for track in tracks)
+        episodes = view.episodes.update(frame.pts_s, observations, self._sample_period_s, sighting.merges)
+        return Glance(observations, episodes, crops, sighting.names, sighting.merges)
+
+    def _heeded(self, track: Track) -> Track:
+        """The track of somebody who opted out while the lecture runs."""
+        return replace(track, presence=Presence.OPTED_OUT) if track.student_id in self._left_out else track
 
     def _crop(self, frame: Frame, track: Track) -> Crop:
         return Crop(
@@ -143,13 +196,14 @@ class Pipeline:
         )
 
     def _state(self) -> str:
-        return json.dumps(
-            {
-                "finder": self._finder.state(),
-                "smoother": self._smoother.state(),
-                "episodes": self._episodes.state(),
-                "thumbnail_at_s": self._thumbnail_at_s,
-                "review": self._review.state(),
-            },
-            separators=(",", ":"),
-        )
+        state: dict[str, Any] = {
+            "smoother": self._smoother.state(),
+            "thumbnail_at_s": self._thumbnail_at_s,
+            "review": self._review.state(),
+        }
+        named = {stream: view.state() for stream, view in self._views.items() if stream}
+        if "" in self._views:
+            state |= self._views[""].state()
+        if named:
+            state["streams"] = named
+        return json.dumps(state, separators=(",", ":"))

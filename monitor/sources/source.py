@@ -6,17 +6,22 @@ This file knows no codec and no camera: each kind of source has its own file, im
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from monitor.errors import SourceError
 from monitor.schema import Frame
 
+if TYPE_CHECKING:
+    from monitor.sources.webrtc.settings import IngestSettings
+
 WEBCAM_PREFIX = "webcam:"
+SCREEN = "screen"
+WEBRTC = "webrtc"
 DEMO = "demo"
 MAX_RATE = 60.0
 
@@ -65,6 +70,31 @@ class Source(Protocol):
     ) -> None: ...
 
 
+@runtime_checkable
+class ManyStreams(Protocol):
+    """A source with several streams, any number of which may have something to give."""
+
+    @property
+    def notices(self) -> list[str]:
+        """Where to publish, for the person who started it. May hold a secret: never stored, never logged."""
+
+    @property
+    def state(self) -> str:
+        """How it goes, for the dashboard."""
+
+    def samples(self) -> Iterator[Iterable[Frame]]:
+        """One sample after the other: a frame of each stream, all with one index; an empty one about each second."""
+
+
+def samples(source: Source) -> Iterator[Iterator[Frame]]:
+    """A source's samples: one frame each, or of a source with several streams one of each that has one."""
+    if isinstance(source, ManyStreams):
+        yield from map(iter, source.samples())
+    else:
+        for frame in source.frames():
+            yield iter((frame,))
+
+
 class Closing(ABC):
     """Makes a context manager of anything with close()."""
 
@@ -81,19 +111,28 @@ class Closing(ABC):
         self.close()
 
 
-def open_source(uri: str, *, rate: float = 1.0, start_s: float = 0.0, realtime: bool = False) -> Source:
-    """Open a recording, a folder of pictures, a webcam or the shipped lecture.
+def open_source(
+    uri: str,
+    *,
+    rate: float = 1.0,
+    start_s: float = 0.0,
+    realtime: bool = False,
+    ingest: IngestSettings | None = None,
+) -> Source:
+    """Open a recording, a folder of pictures, a webcam, a screen, the door for publishers or the shipped lecture.
 
     Args:
-        uri: path of a recording or of a folder of pictures; "webcam:0", "webcam:/dev/video2"; "demo".
+        uri: path of a recording or of a folder of pictures; "webcam:0", "webcam:/dev/video2"; "screen", "screen:2",
+            "screen:X,Y,WIDTH,HEIGHT"; "webrtc"; "demo".
         rate: samples per second of media time, above 0 and at most 60.
         start_s: media time to start at. Frames with pts_s >= start_s come, the very ones of a run from the start.
             A camera cannot go back: its media time is 0 when it is opened, whatever is asked here.
         realtime: play a recording at the pace of the clock, as if it were live. Cameras and "demo" always do.
+        ingest: where publishers connect, for "webrtc"; None is this machine alone.
 
     Raises:
         SourceError: no such file or device, or nothing in it that can be read; says what was found and what to do.
-        BusyError: the camera is taken by another program.
+        BusyError: the camera or the port is taken by another program.
     """
     if not 0.0 < rate <= MAX_RATE:
         raise SourceError(f"rate must be above 0 and at most {MAX_RATE:g} samples per second, found {rate:g}")
@@ -107,6 +146,15 @@ def open_source(uri: str, *, rate: float = 1.0, start_s: float = 0.0, realtime: 
         from monitor.sources.webcam import Webcam
 
         return Webcam(uri.removeprefix(WEBCAM_PREFIX), rate=rate)
+    if uri == SCREEN or uri.startswith(f"{SCREEN}:"):
+        from monitor.sources.screen import Screen
+
+        return Screen(uri, rate=rate)
+    if uri == WEBRTC:
+        from monitor.sources.webrtc.ingest import WebRtc
+        from monitor.sources.webrtc.settings import IngestSettings
+
+        return WebRtc(uri, ingest or IngestSettings(), rate=rate)
     return _open_path(uri, rate=rate, start_s=start_s, realtime=realtime)
 
 

@@ -58,6 +58,7 @@ class StudentFinder:
         wait_for_names: read names inside `find` (recordings: the same input gives the same answer), or on a thread of
             their own, taken up at a later frame (live).
         faces: finds the faces; None is the finder that ships.
+        prefix: what the ids of new students begin with: finders of several streams must not give the same ones.
 
     Raises:
         BadInputError: no such layout.
@@ -73,6 +74,7 @@ class StudentFinder:
         state: str | None = None,
         wait_for_names: bool = True,
         faces: FindsFaces | None = None,
+        prefix: str = "",
     ) -> None:
         if layout not in LAYOUTS:
             raise BadInputError(f"--layout must be one of {', '.join(LAYOUTS)}, found {layout!r}")
@@ -84,7 +86,7 @@ class StudentFinder:
         self._tiles = tuple(Box(*box) for box in saved.get("tiles", ()))
         self._told: dict[str, str] = saved.get("told", {})
         self._opted_out = frozenset(opted_out)
-        self._roster = Roster(known_names or {}, opted_out, saved.get("roster"))
+        self._roster = Roster(known_names or {}, opted_out, saved.get("roster"), prefix=prefix)
         self._faces = faces or open_face_finder()
         self._gallery = GalleryView(
             self._roster,

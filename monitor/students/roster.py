@@ -94,11 +94,18 @@ class Roster:
         known_names: folded name -> student_id.
         reserved: further ids that no new student may get.
         state: what `to_json` gave, to go on exactly; known_names are then those of the first start.
+        prefix: what the ids of new students begin with.
     """
 
     def __init__(
-        self, known_names: Mapping[str, str], reserved: Collection[str], state: dict[str, Any] | None = None
+        self,
+        known_names: Mapping[str, str],
+        reserved: Collection[str],
+        state: dict[str, Any] | None = None,
+        *,
+        prefix: str = "",
     ) -> None:
+        self._prefix = prefix
         self.students: dict[str, Student] = {}
         known = {name_key(name): student_id for name, student_id in known_names.items()}
         self._known: dict[str, str] = known if state is None else state["known"]
@@ -205,7 +212,7 @@ class Roster:
 
     def _fresh_id(self) -> str:
         while True:
-            student_id = f"s{self._next:02d}"
+            student_id = f"{self._prefix}s{self._next:02d}"
             self._next += 1
             if student_id not in self._reserved:
                 return student_id

@@ -18,13 +18,14 @@ from monitor.sources.webrtc.certificate import addresses, tls_context
 from monitor.sources.webrtc.server import IngestServer
 from monitor.sources.webrtc.settings import IngestSettings
 from monitor.sources.webrtc.streams import Stream, Streams
-from monitor.sources.webrtc.token import with_token
+from monitor.sources.webrtc.tokens import with_token
 
 _POLL_S = 0.5
 """How long a Ctrl-C may go unheard on systems where waiting for a lock cannot be interrupted."""
 _PATIENCE = 0.25
 """Share of a sample period to wait for streams that are alive and have nothing new yet."""
 _LONGEST_PATIENCE_S = 0.1
+_IDLE_S = 1.0
 _MOST_FAULTS = 100
 
 
@@ -53,17 +54,15 @@ class WebRtc(Closing):
         self.settings = with_token(settings)
         self._rate = rate
         self._streams = Streams(rate=rate)
+        self.counts: SourceCounts = self._streams.counts
         self._closed = threading.Event()
         self._last_index = -1
         self.started_at: datetime | None = datetime.now(UTC)
         self._opened_ns = time.monotonic_ns()
         tls = tls_context(self.settings, self.settings.folder)
         self._server = IngestServer(self.settings, self._streams, rate=rate, media_s=self._media_s, tls=tls)
-
-    @property
-    def counts(self) -> SourceCounts:
-        """Over all streams."""
-        return self._streams.counts
+        self.notices = invitations(self.settings, self.port)
+        """Where to publish; holds the token."""
 
     @property
     def port(self) -> int:
@@ -71,27 +70,23 @@ class WebRtc(Closing):
         return self._server.port
 
     @property
-    def notices(self) -> list[str]:
-        """What to tell the person who started it: where to publish."""
-        base = f"{'https' if self.settings.tls else 'http'}://"
-        hosts = [self.settings.host]
-        if self.settings.host in ("", "0.0.0.0", "::"):
-            hosts = addresses() or ["127.0.0.1"]
-        shown = [f"[{host}]" if ":" in host else host for host in hosts]
-        # Behind the # the token stays in the browser: it is in no request and in no log.
-        fragment = f"/#token={self.settings.token}" if self.settings.token else ""
-        lines = [f"Share a window, a screen or a camera: {base}{host}:{self.port}{fragment}" for host in shown]
-        token = " and the token as bearer token" if self.settings.token else ""
-        return [*lines, f"OBS and other WHIP clients: {base}{shown[0]}:{self.port}/whip/obs{token}"]
+    def state(self) -> str:
+        """Who shares, in words."""
+        now_ns = time.monotonic_ns()
+        alive = sum(stream.alive(now_ns) for stream in self._streams.all())
+        if alive == 0:
+            return "waiting for somebody to share"
+        return "one stream is shared" if alive == 1 else f"{alive} streams are shared"
 
     def samples(self) -> Iterator[Iterable[Frame]]:
-        """One sample after the other: a frame of each stream that has a new one, each taken when its turn comes."""
+        """One sample after the other: a frame of each stream that has a new one, each taken when its turn comes.
+
+        An empty sample about each second says that there is nothing.
+        """
         try:
             while (streams := self._next_sample()) is not None:
                 frames = self._frames_of(streams)
-                first = next(frames, None)
-                if first is not None:
-                    yield chain((first,), frames)
+                yield frames
         finally:
             self.close()
 
@@ -107,14 +102,16 @@ class WebRtc(Closing):
         self._server.close()
 
     def _next_sample(self) -> list[Stream] | None:
-        """Streams with a new picture, as soon as there is one; None when closed."""
+        """Streams with a new picture, as soon as there is one; none after a while; None when closed."""
         changed = self._streams.changed
+        idle_until_s = time.monotonic() + _IDLE_S
         with changed:
             while not self._closed.is_set():
                 if self._is_due():
                     changed.wait_for(self._all_waiting, min(_LONGEST_PATIENCE_S, _PATIENCE / self._rate))
                     return self._waiting()
-                changed.wait(self._pause_s())
+                if not changed.wait(self._pause_s()) and time.monotonic() > idle_until_s:
+                    return []
         return None
 
     def _is_due(self) -> bool:
@@ -135,6 +132,8 @@ class WebRtc(Closing):
         return self._closed.is_set() or all(stream.waiting_index is not None for stream in lively)
 
     def _frames_of(self, streams: list[Stream]) -> Iterator[Frame]:
+        if not streams:
+            return
         pts_s = self._media_s()
         index = max(self._last_index + 1, index_at(pts_s, self._rate))
         self._last_index = index
@@ -153,3 +152,17 @@ class WebRtc(Closing):
 
     def _media_s(self) -> float:
         return (time.monotonic_ns() - self._opened_ns) / 1e9
+
+
+def invitations(settings: IngestSettings, port: int) -> list[str]:
+    """What to tell the person who started it: where to publish."""
+    base = f"{'https' if settings.tls else 'http'}://"
+    hosts = [settings.host]
+    if settings.host in ("", "0.0.0.0", "::"):
+        hosts = addresses() or ["127.0.0.1"]
+    shown = [f"[{host}]" if ":" in host else host for host in hosts]
+    # Behind the # the token stays in the browser: it is in no request and in no log.
+    fragment = f"/#token={settings.token}" if settings.token else ""
+    lines = [f"Share a window, a screen or a camera: {base}{host}:{port}{fragment}" for host in shown]
+    token = ", with the token as bearer token" if settings.token else ""
+    return [*lines, f"OBS and other WHIP clients: {base}{shown[0]}:{port}/whip/obs{token}"]
