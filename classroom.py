@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 DEFAULT_PORT = 8501
+DEFAULT_LISTEN = "127.0.0.1:8890"
 
 app = typer.Typer(
     name="classroom",
@@ -65,7 +66,9 @@ def front_door(
 
 @app.command()
 def live(
-    source: Annotated[str, typer.Option(help="webcam:0, a recording (played in real time), or demo.")] = "webcam:0",
+    source: Annotated[
+        str, typer.Option(help="webcam:0, screen, webrtc, a recording (played in real time), or demo.")
+    ] = "webcam:0",
     rate: Rate = 1.0,
     rubric: RubricOption = "attention",
     layout: LayoutOption = "auto",
@@ -76,11 +79,24 @@ def live(
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Keep newest thumbnails.")] = True,
     research: ResearchOption = False,
     bundle: BundleOption = None,
+    listen: Annotated[str, typer.Option(help="webrtc: where publishers connect, HOST:PORT.")] = DEFAULT_LISTEN,
+    tls_cert: Annotated[Path | None, typer.Option(help="webrtc: certificate, PEM.", show_default=False)] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="webrtc: its key, PEM.", show_default=False)] = None,
+    ice_server: Annotated[
+        list[str] | None, typer.Option(help="webrtc: stun:HOST:PORT or turn:HOST:PORT. May be repeated.")
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None, typer.Option(help="webrtc: another web origin that may publish. May be repeated.")
+    ] = None,
 ) -> None:
     """Watch a class now: labels per student into the store, a dashboard beside it. Ctrl-C ends both."""
     from monitor.config import MonitorSettings
+    from monitor.sources.webrtc.settings import ingest_settings
 
-    settings = MonitorSettings(rate, rubric, layout, research, bundle, pictures)
+    ingest = ingest_settings(
+        listen, tls_cert=tls_cert, tls_key=tls_key, ice_servers=ice_server or (), allow_origins=allow_origin or ()
+    )
+    settings = MonitorSettings(rate, rubric, layout, research, bundle, pictures, ingest=ingest)
     from monitor.live import LiveMonitor
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends the lecture as Ctrl-C does
@@ -92,6 +108,8 @@ def live(
 
             beside = Dashboard(store=monitor.store_path, port=port)
             typer.echo(f"Dashboard: {beside.url}   (Ctrl-C ends it and the monitor)")
+        for line in monitor.notices:
+            typer.echo(line)
         counts = monitor.run(report=lambda line: typer.echo(line, err=True))
         typer.echo(f"Lecture {monitor.lecture_id}: {counts}")
         if beside is not None:
