@@ -121,10 +121,10 @@ class LiveMonitor:
     def _watch(self, report: Callable[[str], None]) -> int:
         moments = 0
         for frames in samples(self._source):
+            first = next(frames, None)
             if is_paused(self._store, self.lecture_id):
                 self._beat("paused", None)  # the frames are let go unseen
                 continue
-            first = next(frames, None)
             if first is None:  # nobody shares anything now
                 self._beat("running", None)
                 continue
