@@ -16,7 +16,21 @@ from monitor.doctor import Finding, Status, examine
 from monitor.store.database import Store
 from monitor.store.migrations import MIGRATIONS, Migration, migrate
 
-NAMES = ["python", "libraries", "opencv", "codecs", "camera", "model", "faces", "demo", "port", "disk", "store", "webrtc", "screen"]
+NAMES = [
+    "python",
+    "libraries",
+    "opencv",
+    "codecs",
+    "camera",
+    "model",
+    "faces",
+    "demo",
+    "port",
+    "disk",
+    "store",
+    "webrtc",
+    "screen",
+]
 
 
 @pytest.fixture
