@@ -148,10 +148,12 @@ class LiveMonitor:
         """What the dashboard's settings say now: a change counts from the next moment on."""
         wishes = current_wishes(self._store)
         pictures = self._settings.keep_pictures and not wishes.room_only
+        self._store.thumbnails_kept_s = wishes.pictures_kept_days * DAY_S
         self._pipeline.keep(
             pictures=pictures,
             names=not wishes.room_only,
             review_per_hour=self._crops_per_hour(wishes) if pictures else 0,
+            left_out=self._store.opted_out(self.lecture_id),
         )
         return wishes
 
