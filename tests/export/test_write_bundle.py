@@ -75,7 +75,7 @@ def test_new_bundle_replaces_the_old_whole(
 
 def test_folder_that_is_no_bundle_is_never_replaced(checkpoint: Path, heldout: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
-    with pytest.raises(BundleError, match="no bundle"):
+    with pytest.raises(BundleError, match=r"holds no manifest\.json"):
         export_bundle(checkpoint, heldout, tmp_path)
     assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "years of work"
 
