@@ -26,6 +26,10 @@ def models_page() -> None:
             show_error(error)
             return
         _runs()
+        st.caption(
+            "Making a challenger the model in use, and going back to an earlier one, comes with the model registry. "
+            "Until then a model is chosen with --bundle when a lecture is started."
+        )
 
 
 def _runs() -> None:
@@ -76,10 +80,6 @@ def _show_run(run: RunView) -> None:
     shown = [one for one in run.rounds if one.challenger]
     if shown:
         _matrices(shown)
-    st.caption(
-        "Making a challenger the model in use, and going back, comes with the model registry of `export`: until then a "
-        "model is chosen with --bundle when a lecture is started."
-    )
 
 
 def _rounds_html(rounds: Sequence[RoundView]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import streamlit as st
 
@@ -24,8 +25,10 @@ from dashboard.review_queue import (
 from dashboard.settings import store_location
 from monitor.errors import ClassroomError
 from monitor.rubric import Rubric
+from monitor.store.annotation_files import answer_rows
 from monitor.store.annotations import ask_people
 from monitor.store.database import Store
+from monitor.store.encoding import time_of
 from monitor.store.reader import StoreReader
 from monitor.store.review import (
     annotators,
@@ -36,6 +39,7 @@ from monitor.store.review import (
 )
 from monitor.store.wishes import change_wishes, wishes_of
 
+ANSWERS_SHOWN = 50
 _KAPPA_WORDS = {
     "random": ("Model and people, random share", "The fair figure: crops drawn at random, labelled blind"),
     "all": ("Model and people, all blind answers", "Harder than a lecture is: crops that were hard to tell are in it"),
@@ -147,6 +151,7 @@ def _agreement(reader: StoreReader, rubric: Rubric) -> None:
         )
         kappas = {key: cohen_kappa(*pairs) for key, pairs in found.items()}
         st.html(_kappa_html([(*_KAPPA_WORDS[key], kappa) for key, kappa in kappas.items()]))
+        st.html(_answers_html(list(answer_rows(reader, rubric.rubric_id))[-ANSWERS_SHOWN:], rubric))
         offer_answers(reader, rubric)
 
 
@@ -159,6 +164,28 @@ def _kappa_html(rows: Sequence[tuple[str, str, Kappa]]) -> str:
     return (
         '<table class="figures"><thead><tr><th>Agreement beyond chance (Cohen\'s kappa)</th><th>95 % interval</th>'
         f"<th>Crops</th></tr></thead><tbody>{lines}</tbody></table>"
+    )
+
+
+def _answers_html(rows: Sequence[Mapping[str, Any]], rubric: Rubric) -> str:
+    """The newest answers: who, when, what, and what which model had said."""
+    phrases = {label.name: label.phrase for label in rubric.labels}
+    lines = ""
+    for row in reversed(rows):
+        said = phrases.get(row["model_best"], row["model_best"] or "–")
+        when = time_of(row["created_at"]).astimezone()
+        cells = (
+            row["annotator_id"],
+            f"{when:%Y-%m-%d %H:%M}",
+            "can't tell" if row["cannot_tell"] else phrases.get(row["label"], row["label"]),
+            "blind" if row["blind"] else "",
+            said,
+            row["model_id"] or "–",
+        )
+        lines += "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in cells) + "</tr>"
+    return (
+        '<div class="people"><table class="figures"><thead><tr><th>Who</th><th>When</th><th>Answer</th><th></th>'
+        f"<th>Model had said</th><th>Which model</th></tr></thead><tbody>{lines}</tbody></table></div>"
     )
 
 

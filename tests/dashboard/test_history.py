@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.charts import shares_chart, students_chart
+from dashboard.charts import heat_chart, shares_chart, students_chart
 from dashboard.history import LectureDetail, detail, summarize
 from monitor.schema import UNSURE, Episode, Presence
 from monitor.store.database import Store, StoreReader
@@ -95,3 +95,13 @@ def test_charts_take_the_rows(reader: StoreReader) -> None:
     assert shares["encoding"]["color"]["scale"]["range"][:3] == ["#0072B2", "#E69F00", "#CC79A7"]
     assert students["encoding"]["y"]["sort"] == found.students
     assert [len(rows) for rows in students["datasets"].values()] == [3]
+
+
+def test_a_cell_says_what_was_seen_most_and_how_much(reader: StoreReader) -> None:
+    found = _detail(reader)
+    mine = [cell for cell in found.cells if cell["student_id"] == "s01"]
+    assert [(cell["state"], cell["share"]) for cell in mine] == [("at the screen", 1.0)] * 6 + [("at paper", 1.0)] * 2
+    assert {cell["state"] for cell in found.cells if cell["student_id"] == "s02"} == {"not visible"}
+    assert set(found.titles) == {"s01", "s02"}
+    drawn = heat_chart(found.cells, found.colors, found.students, found.until_s).to_dict()
+    assert drawn["params"][0]["name"] == "cell"
