@@ -14,6 +14,9 @@ from monitor.store.reader import StoreReader
 from monitor.store.records import Annotation, Answer
 from monitor.store.wishes import DAY_S, Wishes
 
+ANSWERED_WITHIN_S = 5.0
+"""The newest picture may be a few seconds old, and the student may have been seen anew since."""
+
 
 @dataclass(frozen=True, slots=True)
 class Correction:
@@ -22,7 +25,7 @@ class Correction:
     annotation_id: str
     label: str
     pts_s: float
-    """Media time of the picture that was labelled."""
+    """Media time at which it was said; where that was later, ANSWERED_WITHIN_S after the picture that was labelled."""
 
 
 def correct_now(store: Store, place: tuple[str, str], label: str, who: tuple[str, str], wishes: Wishes) -> Annotation:
@@ -68,12 +71,14 @@ def correct_now(store: Store, place: tuple[str, str], label: str, who: tuple[str
 def newest_corrections(reader: StoreReader, lecture_id: str) -> dict[str, Correction]:
     """student_id -> what a person last said about them in this lecture; can't tell is left out."""
     rows = reader.rows(
-        """SELECT student_id, coalesce(o.annotation_id, a.annotation_id), a.label, c.pts_s FROM annotations a
-        JOIN crops c USING (crop_no) JOIN lectures USING (lecture_no) JOIN students USING (student_no)
-        LEFT JOIN annotations o ON o.annotation_no = a.restores
-        WHERE lecture_id = ? AND a.superseded_by IS NULL AND NOT a.withdrawn AND a.label IS NOT NULL
+        """SELECT student_id, coalesce(o.annotation_id, a.annotation_id), a.label,
+            coalesce((SELECT max(m.pts_s) FROM moments m WHERE m.lecture_no = c.lecture_no
+                AND m.pts_s BETWEEN c.pts_s AND c.pts_s + :within AND m.committed_at <= a.created_at), c.pts_s)
+        FROM annotations a JOIN crops c USING (crop_no) JOIN lectures USING (lecture_no)
+        JOIN students USING (student_no) LEFT JOIN annotations o ON o.annotation_no = a.restores
+        WHERE lecture_id = :lecture AND a.superseded_by IS NULL AND NOT a.withdrawn AND a.label IS NOT NULL
         ORDER BY c.pts_s, a.annotation_no""",
-        lecture_id,
+        {"lecture": lecture_id, "within": ANSWERED_WITHIN_S},
     )
     return {row[0]: Correction(*row[1:]) for row in rows}
 

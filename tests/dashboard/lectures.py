@@ -82,7 +82,7 @@ class Room:
             observations=tuple(seen),
             episodes=tuple(self._episode(row, index) for row in seen),
             resume_state="{}",
-            thumbnails={s: thumbnail(n) for n, s in enumerate(self.ids) if n % 5 != 1} if index == 0 else {},
+            thumbnails={s: thumbnail(n) for n, s in enumerate(self.ids) if n % 5 != 1} if index % 2 == 0 else {},
             names=named if index == 0 else {},
         )
 
