@@ -43,10 +43,10 @@ def inventory_of(reader: StoreReader) -> Inventory:
         Holding("Lectures", rows[0], None, "until the file is deleted"),
         Holding("Labels, a student and second each", rows[1], None, erased),
         Holding("Names", rows[2], None, erased),
-        Holding("Newest pictures of students", rows[3], rows[4], "their time is over"),
-        Holding("Crops kept for review", rows[5], rows[6], "their time is over"),
+        Holding("Newest pictures of students", rows[3], rows[4], "until their time is over"),
+        Holding("Crops kept for review", rows[5], rows[6], "until their time is over"),
         Holding("Answers of people", rows[7], None, erased),
-        Holding("Notes on lectures", rows[8], None, "you take them back"),
+        Holding("Notes on lectures", rows[8], None, "until you take them back"),
     )
     files = (reader.path, Path(f"{reader.path}-wal"))
     return Inventory(reader.path, sum(file.stat().st_size for file in files if file.is_file()), holdings)

@@ -86,6 +86,9 @@ def take(address: str, out: Path, *, wait_s: float = 0.0) -> None:
             page.emulate_media(color_scheme=scheme)
             _go(page, f"{address}/{place}")
             page.locator(READY.get(place, ".empty, .figures")).first.wait_for(timeout=60_000)
+            if place == "review":
+                page.get_by_label("Who is labelling").fill("Ada")
+                page.keyboard.press("Enter")
             page.wait_for_timeout(2500)
             page.screenshot(path=out / name)
             print(out / name)
