@@ -43,6 +43,7 @@ from tests.dashboard.chromium import find_chromium
 
 WARM_UP_S = 8.0
 """Loading, reading all names, and the browser's bit rate finding its height; reported apart."""
+FILM_S = 90.0
 SCORE_RATE = 5.0
 SAME_PLACE_IOU = 0.8
 SAME_TIME_S = 0.1
@@ -119,13 +120,13 @@ def main() -> None:
 
 def measure(recording: Path, folder: Path, seconds: float) -> dict[str, Any]:
     """Publish, watch and look at the dashboard for so many seconds; then score the same film and compare."""
-    camera, film = write_films(recording, folder)
+    camera, film = write_films(recording, folder, seconds=FILM_S)
     store = folder / "live.db"
-    with watching(store) as (monitor, base_url), browser(camera) as context:
+    with watching(store) as (monitor, base_url), browsers(camera) as (context, other):
         panel = Dashboard(store=monitor.store_path, port=_free_port())
         try:
             publishing = _publish(context, base_url)
-            room = _open_room(context, panel.url)
+            room = _open_room(other, panel.url)
             time.sleep(WARM_UP_S)
             began_at_s = time.time()
             time.sleep(seconds)
@@ -178,17 +179,18 @@ def watching(store: Path, rate: float = 1.0) -> Iterator[tuple[Observed, str]]:
 
 
 @contextmanager
-def browser(camera: Path) -> Iterator[BrowserContext]:
-    """A headless Chromium with a film for a camera."""
+def browsers(camera: Path) -> Iterator[tuple[BrowserContext, BrowserContext]]:
+    """Two headless browsers, the first with a film for a camera. One alone puts to sleep what is not in front."""
+    film = f"--use-file-for-fake-video-capture={camera}"
     with sync_playwright() as playwright:
         path = find_chromium(playwright)
-        chromium = playwright.chromium.launch(
-            executable_path=path, args=[*_CAMERA, f"--use-file-for-fake-video-capture={camera}"]
-        )
+        first = playwright.chromium.launch(executable_path=path, args=[*_CAMERA, film])
+        second = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         try:
-            yield chromium.new_context(permissions=["camera"])
+            yield first.new_context(permissions=["camera"]), second.new_context()
         finally:
-            chromium.close()
+            first.close()
+            second.close()
 
 
 def _publish(context: BrowserContext, base_url: str) -> Page:

@@ -3,7 +3,7 @@
 import { Publisher, Refused } from "/publisher.js";
 
 const WORDS = {
-  idle: "Not sharing", connecting: "Connecting…", live: "Live", reconnecting: "Connection lost, trying again…", failed: "Not connected",
+  idle: "Not sharing", connecting: "Connecting…", live: "Live", reconnecting: "Reconnecting…", failed: "Not connected",
 };
 const LOOK_EVERY_MS = 1000;
 const SCREEN = { video: { frameRate: { ideal: 15, max: 30 }, width: { max: 1920 }, height: { max: 1080 } }, audio: false };
@@ -102,7 +102,7 @@ async function share(kind, deviceId = "") {
     return;
   }
   const track = media.getVideoTracks()[0];
-  track.contentHint = kind === "gallery" ? "detail" : "motion";
+  track.contentHint = "detail"; // small heads need every pixel; a picture a second is enough
   track.addEventListener("ended", () => stop());
   byId("preview").srcObject = media;
   byId("preview").play().catch(() => {});

@@ -62,6 +62,7 @@ export class Publisher {
     for (const track of this.stream.getVideoTracks()) {
       connection.addTransceiver(track, { direction: "sendonly", streams: [this.stream] });
     }
+    for (const sender of connection.getSenders()) await keepResolution(sender);
     await connection.setLocalDescription(await connection.createOffer());
     await gathered(connection, GATHER_MS);
     const sent = found.length;
@@ -136,6 +137,13 @@ export class Publisher {
     this.state = state;
     this.changed(state, text);
   }
+}
+
+// Where the network is slow, fewer pictures rather than smaller ones.
+async function keepResolution(sender) {
+  const parameters = sender.getParameters();
+  parameters.degradationPreference = "maintain-resolution";
+  await sender.setParameters(parameters).catch(() => {});
 }
 
 function gathered(connection, withinMs) {
