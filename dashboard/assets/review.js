@@ -55,6 +55,8 @@ function take(board, data) {
   const owner = JSON.stringify([data.annotator, data.rubric_id, data.blind]);
   if (board.owner !== owner) {
     board.owner = owner;
+    // Who has just written their name goes on with the keys, which would else end up in the name.
+    if (data.annotator && document.activeElement?.getAttribute("aria-label") === "Who is labelling") document.activeElement.blur();
     board.items = [];
     board.at = 0;
     board.answered = [];
