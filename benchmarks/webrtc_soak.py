@@ -27,6 +27,7 @@ from aiortc.contrib.media import MediaPlayer
 
 from monitor.config import MonitorSettings
 from monitor.live import LiveMonitor
+from monitor.schema import Box
 from monitor.sources.webrtc.settings import IngestSettings
 from monitor.store.reader import StoreReader
 
@@ -34,6 +35,8 @@ WARM_UP_S = 60.0
 """Before memory is looked at: libraries are loaded and buffers are filled by then."""
 LOOK_EVERY_S = 5.0
 FILM_S = 20
+ONE_STUDENT = Box(1012, 292, 1252, 428)
+"""A tile of the real gallery recording, as one student's camera."""
 
 
 def soak(folder: Path, seconds: float, slow_s: float, publishers: int, recording: Path) -> dict[str, Any]:
@@ -43,12 +46,12 @@ def soak(folder: Path, seconds: float, slow_s: float, publishers: int, recording
         folder: for films and the store.
         seconds: how long.
         slow_s: how much longer each look takes than it needs.
-        publishers: one sends 720p30; more send 360p15 each.
+        publishers: one sends the gallery at 720p30; more send one student of it at 360p15 each.
         recording: what they send.
     """
     height, fps = (720, 30) if publishers == 1 else (360, 15)
     film = folder / "film.ts"
-    write_stream(recording, film, height=height, fps=fps)
+    write_stream(recording, film, height=height, fps=fps, part=None if publishers == 1 else ONE_STUDENT)
     monitor = LiveMonitor("webrtc", MonitorSettings(ingest=IngestSettings(port=0)), store=str(folder / "soak.db"))
     monitor.on_stored = lambda latency_ms, waiting: time.sleep(slow_s)
     thread = threading.Thread(target=monitor.run, name="monitor")
@@ -67,7 +70,7 @@ def soak(folder: Path, seconds: float, slow_s: float, publishers: int, recording
     return _figures(folder / "soak.db", monitor, resident_mb)
 
 
-def write_stream(recording: Path, film: Path, *, height: int, fps: int) -> None:
+def write_stream(recording: Path, film: Path, *, height: int, fps: int, part: Box | None) -> None:
     """The first seconds of a recording as H.264 without B-frames, with a key frame each second: ready to be sent."""
     with av.open(str(recording)) as source, av.open(str(film), "w", format="mpegts") as out:
         options = {"preset": "veryfast", "tune": "zerolatency", "profile": "baseline", "crf": "26", "g": str(fps)}
@@ -77,6 +80,7 @@ def write_stream(recording: Path, film: Path, *, height: int, fps: int) -> None:
         for frame in source.decode(source.streams.video[0]):
             while number / fps <= float(frame.time or 0.0) and number < FILM_S * fps:
                 picture = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+                picture = picture if part is None else part.cut(picture)
                 small = cv2.resize(picture, (stream.width, stream.height), interpolation=cv2.INTER_AREA)
                 coded = av.VideoFrame.from_ndarray(np.asarray(small, np.uint8), format="bgr24")
                 coded.pts, coded.time_base = number, Fraction(1, fps)
