@@ -177,7 +177,11 @@ def put_adapter(core: Any, folder: Path, manifest: dict[str, Any], *, trainable:
     if LORA_FILE in manifest["files"]:
         from peft import PeftModel
 
-        return PeftModel.from_pretrained(core, str(folder), is_trainable=trainable), names
+        model = PeftModel.from_pretrained(core, str(folder), is_trainable=trainable)
+        for config in model.peft_config.values():
+            # The manifest names the base without its folder; PEFT would look for that name on the hub when it saves.
+            config.base_model_name_or_path = core.name_or_path
+        return model, names
     return core, names
 
 
