@@ -39,7 +39,7 @@ from monitor.score import score_recordings
 from monitor.sources.webrtc.settings import IngestSettings
 from monitor.store.reader import StoreReader
 from monitor.store.records import StoredObservation
-from tests.dashboard.chromium import find_chromium
+from tests.chromium import find_chromium
 
 WARM_UP_S = 8.0
 """Loading, reading all names, and the browser's bit rate finding its height; reported apart."""

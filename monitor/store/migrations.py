@@ -272,12 +272,14 @@ def stored_version(connection: sqlite3.Connection, path: Path) -> int:
     Raises:
         StoreError: the file is a database of another program.
     """
-    has_table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchone()
-    if has_table and connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
-        return int(connection.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()[0])
-    if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+    # One statement sees one state of the file, also while another program makes its tables.
+    counted = "SELECT count(*), coalesce(sum(name = 'migrations'), 0) FROM sqlite_master"
+    tables, ours = connection.execute(counted).fetchone()
+    if not tables:
+        return 0
+    if not ours or connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise StoreError(f"{path}: a database of another program, expected a classroom store. Choose another --store.")
-    return 0
+    return int(connection.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()[0])
 
 
 def refuse_newer(version: int, path: Path, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:

@@ -12,10 +12,9 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 from dashboard.launch import dashboard_command
-from tests.dashboard.chromium import HOW_TO_INSTALL, find_chromium
 
 
 def free_port() -> int:
@@ -26,15 +25,11 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """A headless browser. Its absence is a failure, not a reason to skip: these tests are the proof of the page."""
-    with sync_playwright() as playwright:
-        path = find_chromium(playwright)
-        if path is None:
-            pytest.fail(HOW_TO_INSTALL)
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+def chromium(playwright: Playwright, chromium_path: Path) -> Iterator[Browser]:
+    """A headless browser."""
+    browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
+    yield browser
+    browser.close()
 
 
 @contextmanager

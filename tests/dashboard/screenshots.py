@@ -17,7 +17,7 @@ from typing import Literal
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.dashboard.chromium import HOW_TO_INSTALL, find_chromium
+from tests.chromium import HOW_TO_INSTALL, find_chromium
 from tests.dashboard.conftest import acknowledge, free_port
 
 WAIT_S = 40

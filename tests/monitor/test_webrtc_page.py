@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from monitor.schema import Frame
 from monitor.sources.webrtc.ingest import WebRtc
 from monitor.sources.webrtc.settings import IngestSettings
-from tests.dashboard.chromium import HOW_TO_INSTALL, find_chromium
 
 PATIENCE_MS = 60_000
 WIDTH, HEIGHT, GREY = 320, 240, 180
@@ -26,19 +25,15 @@ def write_film(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory, playwright: Playwright, chromium_path: Path) -> Iterator[Browser]:
     film = tmp_path_factory.mktemp("camera") / "film.y4m"
     write_film(film)
     camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with sync_playwright() as playwright:
-        path = find_chromium(playwright)
-        if path is None:
-            pytest.fail(HOW_TO_INSTALL)
-        chromium = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", *camera, f"--use-file-for-fake-video-capture={film}"]
-        )
-        yield chromium
-        chromium.close()
+    chromium = playwright.chromium.launch(
+        executable_path=chromium_path, args=["--no-sandbox", *camera, f"--use-file-for-fake-video-capture={film}"]
+    )
+    yield chromium
+    chromium.close()
 
 
 @pytest.fixture
