@@ -264,6 +264,7 @@ function paint(board) {
   const waits = !item && (data.left > board.outbox.filter((e) => e.kind === "label").length) && !data.locked;
   root.dataset.mode = item ? "crop" : waits ? "empty" : "done";
   root.dataset.pending = String(board.outbox.length);
+  root.dataset.named = String(Boolean(data.annotator));
   root.dataset.crop = item ? item.crop_id : "";
   setText(find(".done h2"), data.done_title);
   setText(find(".done p"), data.done_advice);

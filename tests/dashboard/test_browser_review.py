@@ -48,7 +48,7 @@ def test_keys_label_undo_and_survive_a_reload(page: Page, store: Path) -> None:
     assert answers(store) == [], "nobody has said who is labelling"
     page.get_by_label("Who is labelling").fill("Ada L.")
     page.keyboard.press("Enter")
-    page.get_by_text("Write your name or initials").wait_for(state="detached")
+    page.locator(".review[data-named=true]").wait_for()
     for key in "1203":  # faster than the server answers
         page.keyboard.press(key)
     page.locator(STORED).wait_for()
