@@ -9,7 +9,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("monitor", "trainer", "export", "dashboard", "benchmarks")
+ROOMS = ("commands", "monitor", "trainer", "export", "dashboard", "benchmarks")
 BEGIN, END = "<!-- tree: written by docs/make_tree.py -->", "<!-- end of tree -->"
 PAGES = {"README.md": False, "docs/house.md": True}
 """Page to whether it names every file, or only the folders."""

@@ -33,6 +33,16 @@ def test_help_names_every_command() -> None:
         assert command in done.stdout
 
 
+def test_the_door_opens_no_room() -> None:
+    code = (
+        "import sys, classroom\n"
+        "opened = {'commands', 'monitor', 'trainer', 'export', 'dashboard', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(opened != {'commands'} and str(opened))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_and_live_load_no_training_library() -> None:
     code = (
         "import sys, classroom, monitor.live, monitor.score, dashboard.process\n"

@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 DOORS = ("monitor.schema", "monitor.errors", "monitor.rubric", "monitor.store", "monitor.vlm", "monitor.bundle")
 ROOMS = {
+    "commands": ("commands", "monitor", "trainer", "export", "dashboard"),
     "monitor": ("monitor",),
     "trainer": ("trainer", *DOORS, "monitor.students.crops", "monitor.students.headcut"),
     "export": ("export", *DOORS),

@@ -1,0 +1,1 @@
+"""The commands behind the front door: one command or one group of them a file."""
