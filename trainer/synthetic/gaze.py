@@ -27,6 +27,9 @@ CAMERA_CONE_RAD = radians(6.0)
 SCREEN_EDGE_RAD = radians(2.0)
 """Nobody sees the difference between a gaze at the rim of the screen and one just outside it."""
 
+TALLEST_M = 0.4
+"""Height of the tallest screen: wider ones are only wider."""
+
 KEYBOARD_RAD = radians(4.5)
 """The strip below the screen that still counts as screen."""
 
@@ -118,17 +121,17 @@ def draw_desk(rng: np.random.Generator, recipe: Recipe) -> Desk:
     """A workplace: laptop or monitor, camera above it, low, or at its side."""
     while True:
         distance = rng.uniform(*recipe.distance_m)
-        azimuth = radians(rng.normal(0.0, 9.0))
+        azimuth = radians(rng.normal(0.0, recipe.azimuth_deg))
         height = rng.uniform(*recipe.camera_height_m)
         camera = np.array([math.sin(azimuth) * distance, -math.cos(azimuth) * distance, height])
-        width = rng.uniform(0.26, 0.58)
-        tall = width * rng.uniform(0.52, 0.66)
+        width = rng.uniform(*recipe.screen_width_m)
+        tall = min(width * rng.uniform(0.52, 0.66), TALLEST_M)
         tilt = radians(rng.uniform(-5.0, 22.0))
         right = np.array([math.cos(azimuth), math.sin(azimuth), 0.0])
         down = np.array([-math.sin(azimuth) * math.sin(tilt), math.cos(azimuth) * math.sin(tilt), -math.cos(tilt)])
         aside = rng.uniform(-0.04, 0.04)
         if rng.random() < recipe.side_camera:
-            aside = rng.choice([-1.0, 1.0]) * rng.uniform(0.08, 0.22)
+            aside = rng.choice([-1.0, 1.0]) * rng.uniform(*recipe.side_camera_m)
         below = tall * 0.5 + 0.015
         if rng.random() < recipe.low_camera:
             # A lens under the picture, as some laptops have it, or a telephone leaned on something.
@@ -184,26 +187,43 @@ def draw_target(rng: np.random.Generator, desk: Desk, label: str, recipe: Recipe
         point, kind = _propose(rng, desk, label)
         if label_of(desk, point) != label:
             continue
-        ambiguous = is_ambiguous(desk, point)
+        ambiguous = is_ambiguous(desk, point) or _tells_nothing(desk, point, label, recipe)
         if not ambiguous or allow_ambiguous:
             return Target(point, label, kind, ambiguous)
     return None
+
+
+def _tells_nothing(desk: Desk, gaze: Vector, label: str, recipe: Recipe) -> bool:
+    """Whether a picture with this gaze could as well have been taken at a desk where the label is another one."""
+    (yaw, pitch), (camera_yaw, camera_pitch) = yaw_pitch(gaze), yaw_pitch(desk.camera)
+    aside, down = math.degrees(abs(yaw - camera_yaw)), math.degrees(pitch - camera_pitch)
+    if label == "screen":
+        most_down, most_aside = recipe.screen_to_deg
+        return down > most_down or aside > most_aside
+    if label == "paper":
+        return down < recipe.paper_from_deg
+    least_up, least_aside = recipe.wander_from_deg
+    return aside < least_aside and -down < least_up
 
 
 def draw_head(rng: np.random.Generator, target: Target, recipe: Recipe) -> HeadPose:
     """How much of the way to the target the head goes; the eyes do the rest, within what eyes can do."""
     yaw, pitch = yaw_pitch(target.point)
     eyes_only = rng.random() < recipe.eyes_only
+    yaw_noise_deg, pitch_noise_deg = recipe.head_noise_deg
     head_yaw = yaw * _yaw_share(rng, target, yaw, eyes_only)
+    if yaw_noise_deg > 0:
+        head_yaw += radians(rng.normal(0.0, yaw_noise_deg))
     head_yaw = float(np.clip(head_yaw, max(-1.55, yaw - EYE_YAW_RAD + 0.05), min(1.55, yaw + EYE_YAW_RAD - 0.05)))
     torso = 0.0
     if abs(yaw) > radians(40):
         torso = math.copysign(min(abs(yaw) - radians(30), radians(40)), yaw) * rng.uniform(0.0, 0.8)
-    head_pitch = pitch * _pitch_share(rng, target, pitch, eyes_only) + radians(rng.normal(0.0, 3.0))
+    head_pitch = pitch * _pitch_share(rng, target, pitch, eyes_only) + radians(rng.normal(0.0, pitch_noise_deg))
     head_pitch = float(np.clip(head_pitch, pitch - EYE_DOWN_RAD + 0.06, pitch + EYE_UP_RAD - 0.06))
     lean = radians(abs(rng.normal(8.0, 8.0) if target.label == "paper" else rng.normal(0.0, 6.0)))
-    if rng.random() < 0.2:
-        lean = -radians(abs(rng.normal(0.0, 5.0)))
+    share_back, back_deg = recipe.lean_back
+    if rng.random() < share_back:
+        lean = -radians(abs(rng.normal(0.0, back_deg)))
     if eyes_only:
         lean *= 0.3
     roll = radians(rng.normal(0.0, 6.0 if rng.random() < 0.8 else 15.0))
