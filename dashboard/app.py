@@ -1,28 +1,27 @@
-"""Entry of the dashboard: `streamlit run app.py -- --store PATH`. Sets the frame; the pages do the rest."""
+"""Entry of the dashboard: `python -m streamlit run dashboard/app.py -- --store PATH`. Sets the frame.
+
+The pages do the rest. The rooms are found where the package is installed, or where this is run from the root of the
+source tree.
+"""
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
 
-_ROOT = str(Path(__file__).resolve().parent.parent)
-if _ROOT not in sys.path:  # run from a source tree that is not installed
-    sys.path.insert(0, _ROOT)
-
-from dashboard.acknowledgement import is_acknowledged  # noqa: E402
-from dashboard.page_lectures import lectures_page  # noqa: E402
-from dashboard.page_live import live_page  # noqa: E402
-from dashboard.page_models import models_page  # noqa: E402
-from dashboard.page_privacy import privacy_page  # noqa: E402
-from dashboard.page_review import review_page  # noqa: E402
-from dashboard.settings import store_location  # noqa: E402
-from monitor.errors import ClassroomError  # noqa: E402
-from monitor.store.database import Store  # noqa: E402
-from monitor.store.erasure import purge_thumbnails  # noqa: E402
-from monitor.store.location import store_path  # noqa: E402
+from dashboard.acknowledgement import is_acknowledged
+from dashboard.page_lectures import lectures_page
+from dashboard.page_live import live_page
+from dashboard.page_models import models_page
+from dashboard.page_privacy import privacy_page
+from dashboard.page_review import review_page
+from dashboard.settings import store_location
+from monitor.errors import ClassroomError
+from monitor.store.database import Store
+from monitor.store.erasure import purge_thumbnails
+from monitor.store.location import store_path
 
 _TIDIED_EVERY_S = 1800.0
 

@@ -107,7 +107,7 @@ def _strip_one(one: Any) -> None:
     del one.metadata_props[:]
 
 
-class _Crops(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+class _Crops(CalibrationDataReader):
     """Hands calibration crops to the quantizer, batch by batch."""
 
     def __init__(self, crops: NDArray[np.uint8]) -> None:

@@ -81,7 +81,7 @@ def train_cnn(train: PictureSet, labels: int, how: Cnn, seed: int) -> tuple[Smal
             group["lr"] = rate
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(net(pixels), torch.from_numpy(some.labels), label_smoothing=0.05)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         optimizer.step()
     return net.eval(), steps
 

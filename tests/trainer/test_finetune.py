@@ -23,6 +23,7 @@ from trainer.finetune.lessons import Deck, Teaching
 from trainer.finetune.loop import LossNotFiniteError
 from trainer.memory import naming_batch_size
 from trainer.policy import LoraSettings, Policy, load_policy
+from trainer.policy.lora import Trainable
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "trainer" / "configs"
@@ -47,8 +48,8 @@ def pictures() -> PictureSet:
     return PictureSet(images, labels, tuple(f"p{row // 3}" for row in range(60)), unknown, unknown)
 
 
-def policy_of(base: Path, trainable: str = "lora") -> Policy:
-    return load_policy(base, trainable=trainable, lora=LoraSettings(rank=4, dropout=0.1))  # type: ignore[arg-type]
+def policy_of(base: Path, trainable: Trainable = "lora") -> Policy:
+    return load_policy(base, trainable=trainable, lora=LoraSettings(rank=4, dropout=0.1))
 
 
 @pytest.mark.parametrize("objective", ["answer", "labels"])
@@ -67,7 +68,7 @@ def test_it_learns_what_it_is_shown(base: Path, pictures: PictureSet, tmp_path: 
 
 @pytest.mark.parametrize("trainable", ["lora", "projector", "full"])
 def test_a_run_that_was_stopped_ends_with_the_losses_of_a_straight_one(
-    base: Path, pictures: PictureSet, tmp_path: Path, trainable: str
+    base: Path, pictures: PictureSet, tmp_path: Path, trainable: Trainable
 ) -> None:
     how = replace(QUICK, views=2)
     straight = finetune(policy_of(base, trainable), pictures, RUBRIC, how, tmp_path / "straight")

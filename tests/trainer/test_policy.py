@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from monitor.vlm.pixels import fit_square
 from tests.trainer.policies import SHAPE, write_base
 from trainer.model import load_checkpoint, normalise, score_phrases
 from trainer.policy import LoraSettings, Policy, load_policy, merge_adapter
+from trainer.policy.lora import Trainable
 from trainer.policy.packing import pack
 from trainer.policy.sight import Pixels
 
@@ -60,7 +62,7 @@ def step(policy: Policy, pictures: Pictures, rate: float = 0.05) -> None:
         policy.prompt_ids(QUESTION),
         [policy.answer_ids(phrase) for phrase in PHRASES],
     )
-    (-scores.log_softmax(-1)[:, 0].mean()).backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(-scores.log_softmax(-1)[:, 0].mean())
     weights = list(policy.trained().values())
     torch.optim.SGD(weights, lr=rate).step()
     policy.model.zero_grad()
@@ -76,8 +78,8 @@ def test_scores_equal_those_of_the_checkpoint(base: Path, pictures: Pictures) ->
 
 
 @pytest.mark.parametrize("trainable", ["none", "lora", "projector", "full"])
-def test_a_shared_prompt_scores_as_one_by_one(base: Path, pictures: Pictures, trainable: str) -> None:
-    policy = load_policy(base, trainable=trainable)  # type: ignore[arg-type]
+def test_a_shared_prompt_scores_as_one_by_one(base: Path, pictures: Pictures, trainable: Trainable) -> None:
+    policy = load_policy(base, trainable=trainable)
     if trainable != "none":
         step(policy, pictures)
     asked = [QUESTION, prompt.GAZE_QUESTION, QUESTION, prompt.probe_question("at paper"), QUESTION]
@@ -101,10 +103,10 @@ def test_gradients_of_a_shared_prompt_equal_those_of_one_by_one(base: Path, pict
     shared = policy.answer_logps(
         policy.image_features(pixels), policy.prompt_ids(QUESTION), [policy.answer_ids(PHRASES[0])]
     )
-    shared.sum().backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(shared.sum())
     found = {name: weight.grad.clone() for name, weight in policy.trained().items() if weight.grad is not None}
     policy.model.zero_grad()
-    one_by_one(policy, pixels, [(QUESTION, PHRASES[0])] * 5).sum().backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(one_by_one(policy, pixels, [(QUESTION, PHRASES[0])] * 5).sum())
     assert found
     for name, weight in policy.trained().items():
         assert weight.grad is not None
@@ -123,9 +125,9 @@ def test_gradients_of_a_shared_prompt_equal_those_of_one_by_one(base: Path, pict
     ],
 )
 def test_only_what_is_frozen_is_kept(
-    base: Path, pictures: Pictures, how: dict[str, object], keeps: tuple[int, ...], learns: bool
+    base: Path, pictures: Pictures, how: dict[str, Any], keeps: tuple[int, ...], learns: bool
 ) -> None:
-    policy = load_policy(base, **how)  # type: ignore[arg-type]
+    policy = load_policy(base, **how)
     looked = policy.encode(pictures, batch_size=2)
     assert looked.shape == (5, *keeps)
     features = policy.image_features(looked)
@@ -164,8 +166,8 @@ def test_what_it_says_of_itself_is_its_likeliest_continuation(base: Path, pictur
 
 
 @pytest.mark.parametrize("trainable", ["lora", "projector", "full"])
-def test_an_adapter_comes_back(base: Path, pictures: Pictures, tmp_path: Path, trainable: str) -> None:
-    policy = load_policy(base, trainable=trainable)  # type: ignore[arg-type]
+def test_an_adapter_comes_back(base: Path, pictures: Pictures, tmp_path: Path, trainable: Trainable) -> None:
+    policy = load_policy(base, trainable=trainable)
     before = policy.score(pictures, QUESTION, PHRASES)
     step(policy, pictures)
     after = policy.score(pictures, QUESTION, PHRASES)
@@ -182,9 +184,9 @@ def test_an_adapter_comes_back(base: Path, pictures: Pictures, tmp_path: Path, t
 
 @pytest.mark.parametrize("parent", ["projector", "full"])
 def test_an_adapter_goes_on_learning_and_carries_its_parents_weights(
-    base: Path, pictures: Pictures, tmp_path: Path, parent: str
+    base: Path, pictures: Pictures, tmp_path: Path, parent: Trainable
 ) -> None:
-    first = load_policy(base, trainable=parent)  # type: ignore[arg-type]
+    first = load_policy(base, trainable=parent)
     step(first, pictures)
     first.save_adapter(tmp_path / "one")
     second = load_policy(base, adapter=tmp_path / "one", trainable="lora", lora=LoraSettings(rank=2))
@@ -202,8 +204,8 @@ def test_an_adapter_goes_on_learning_and_carries_its_parents_weights(
 
 
 @pytest.mark.parametrize("trainable", ["lora", "full"])
-def test_an_adapter_folds_into_its_base(base: Path, pictures: Pictures, tmp_path: Path, trainable: str) -> None:
-    policy = load_policy(base, trainable=trainable)  # type: ignore[arg-type]
+def test_an_adapter_folds_into_its_base(base: Path, pictures: Pictures, tmp_path: Path, trainable: Trainable) -> None:
+    policy = load_policy(base, trainable=trainable)
     step(policy, pictures)
     folder = policy.save_adapter(tmp_path / "adapter", {"round": 2})
     merged = load_checkpoint(merge_adapter(base, folder, tmp_path / "merged", "folded"))
@@ -296,9 +298,9 @@ def test_no_base(tmp_path: Path) -> None:
         ({"trainable": "lora", "lora": LoraSettings(targets=("nothing",))}, "no linear layer"),
     ],
 )
-def test_options_that_do_not_go_together(base: Path, how: dict[str, object], message: str) -> None:
+def test_options_that_do_not_go_together(base: Path, how: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInputError, match=message):
-        load_policy(base, **how)  # type: ignore[arg-type]
+        load_policy(base, **how)
 
 
 def test_markers_and_features_must_be_equal_and_nothing_is_cut_off(base: Path, pictures: Pictures) -> None:

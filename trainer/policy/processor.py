@@ -41,7 +41,7 @@ CHAT_TEMPLATE = (
 """The text of `monitor.vlm.prompt`: the question, then the picture wherever the message had it, then the answer."""
 
 
-class EmbeddedProcessor(ProcessorMixin):  # type: ignore[misc]
+class EmbeddedProcessor(ProcessorMixin):
     """What `AutoProcessor` would be for the embedded model."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, image_size: int, image_tokens: int) -> None:

@@ -19,6 +19,7 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 import torch
 from datasets import Dataset
 from torch import Tensor
+from transformers import Trainer
 from transformers.trainer_callback import PrinterCallback
 from trl.trainer.utils import use_adapter
 
@@ -65,18 +66,13 @@ class RowCollator:
         return batch
 
 
-class PictureEngine:
+class PictureEngine(Trainer):
     """Mixed in before a TRL trainer; give `supplies` before the trainer's own arguments."""
-
-    model: Any
-    accelerator: Any
-    state: Any
-    args: Any
 
     def __init__(self, *, supplies: Supplies, **arguments: Any) -> None:
         self.supplies = supplies
-        super().__init__(model=supplies.policy.model, **arguments)  # type: ignore[call-arg]
-        self.remove_callback(PrinterCallback)  # type: ignore[attr-defined]
+        super().__init__(model=supplies.policy.model, **arguments)
+        self.remove_callback(PrinterCallback)
         self._drop_reference_adapter()
 
     def forward_over(self, inputs: dict[str, Any]) -> PictureForward:
@@ -103,7 +99,7 @@ class PictureEngine:
         Raises:
             NotANumberError: before any weight has moved.
         """
-        loss: Tensor = super().training_step(*arguments, **named)  # type: ignore[misc]
+        loss: Tensor = super().training_step(*arguments, **named)
         if not bool(torch.isfinite(loss)):
             raise NotANumberError(
                 f"the loss of step {self.state.global_step + 1} is {float(loss)}: the run has stopped and keeps its "

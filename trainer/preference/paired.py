@@ -22,7 +22,7 @@ CERTAIN = -1e-6
 """A mean log-probability above this counts as this: the odds of what is certain are infinite."""
 
 
-class PairTrainer(PictureEngine, DPOTrainer):  # type: ignore[misc]
+class PairTrainer(PictureEngine, DPOTrainer):
     """TRL's DPOTrainer on pictures: every loss type of its own, on log-probabilities that cost less."""
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:

@@ -14,7 +14,7 @@ from trainer.preference.engine import PictureEngine
 from trainer.preference.references import Asked
 
 
-class ThumbTrainer(PictureEngine, KTOTrainer):  # type: ignore[misc]
+class ThumbTrainer(PictureEngine, KTOTrainer):
     """TRL's KTOTrainer on pictures; the dataset's order is kept, for its divergence is of neighbours."""
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:

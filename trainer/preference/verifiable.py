@@ -16,7 +16,7 @@ from trl import GRPOTrainer
 from trainer.preference.engine import PictureEngine, lay_out
 
 
-class RewardTrainer(PictureEngine, GRPOTrainer):  # type: ignore[misc]
+class RewardTrainer(PictureEngine, GRPOTrainer):
     """TRL's GRPOTrainer on pictures. Dataset: prompt, prompt_ids, answer_ids, image_row."""
 
     def __init__(self, *, choices: dict[tuple[int, ...], list[list[int]]], **arguments: Any) -> None:

@@ -20,7 +20,7 @@ Report = Callable[[Figures], None]
 """Called once a step; what it raises ends the run, whose last state is kept."""
 
 
-class Watch(TrainerCallback):  # type: ignore[misc]
+class Watch(TrainerCallback):
     """Reports, and the last good weights."""
 
     def __init__(self, policy: Policy, report: Report | None) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from trainer.policy import Policy, load_policy
 from trainer.preference.engine import lay_out
@@ -29,10 +30,12 @@ def rows_of(policy: Policy, left_px: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     prompts = [policy.prompt_ids(QUESTION), policy.prompt_ids(OTHER)]
     answers = ["at screen", "up", "away", "far down and to the left"]
     examples = [(prompts[row % 2], policy.answer_ids(answer)) for row, answer in enumerate(answers)]
-    laid = lay_out(examples, policy.talk.pad_token_id)
-    fills = (policy.talk.pad_token_id, 0, IGNORED)
-    return tuple(  # type: ignore[return-value]
-        torch.nn.functional.pad(part, (left_px, 0), value=fill) for part, fill in zip(laid, fills, strict=True)
+    ids, attention, labels = lay_out(examples, policy.talk.pad_token_id)
+    pad = functional.pad
+    return (
+        pad(ids, (left_px, 0), value=policy.talk.pad_token_id),
+        pad(attention, (left_px, 0), value=0),
+        pad(labels, (left_px, 0), value=IGNORED),
     )
 
 
