@@ -126,6 +126,26 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     staging.rmdir()
 
 
+def read_card(folder: Path) -> Card:
+    """A checkpoint's card, once the weights beside it are found to be those that it vouches for.
+
+    Raises:
+        BundleError: no such card, or weights that were changed or are missing.
+    """
+    path = folder / CARD_FILE
+    try:
+        card = Card(**json.loads(path.read_text(encoding="utf-8")))
+        expected = card.weights["sha256"] if card.weights else None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BundleError(
+            f"{path}: expected the card of a checkpoint, found something else ({error!r}). "
+            "Copy the checkpoint again, or train it again."
+        ) from error
+    if expected is not None:
+        require_sha256(folder / WEIGHTS_FILE, str(expected))
+    return card
+
+
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Read a checkpoint folder; weights in half precision become float32.
 
@@ -138,9 +158,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
                 f"{folder}: not a checkpoint, {name} is missing. Give a folder that `classroom train sft` wrote."
             )
     transformers_logging.disable_progress_bar()
-    card = Card(**json.loads((folder / CARD_FILE).read_text(encoding="utf-8")))
-    if card.weights:
-        require_sha256(folder / WEIGHTS_FILE, str(card.weights["sha256"]))
+    card = read_card(folder)
     model = Idefics3ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     model.eval()
     return Checkpoint(model, load_tokenizer(folder / "tokenizer.json"), card)

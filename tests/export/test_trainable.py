@@ -16,11 +16,13 @@ from export.checkpoint import open_checkpoint
 from export.staging import staged_folder
 from export.trainable import require_same_labels, write_trainable
 from export.write_bundle import export_bundle
+from monitor.bundle import sha256_of
 from monitor.errors import BundleError
 from monitor.rubric import load_rubric
 from tests.export.checkpoints import SIDE, plain_scores, random_pixels
 from trainer.evaluation.held_out import ask
 from trainer.model import Card, Checkpoint, ModelShape, build_model, describe_rubric, load_checkpoint, save_checkpoint
+from trainer.policy import load_policy
 from trainer.tokenizer import train_tokenizer
 
 RUBRIC = load_rubric("attention")
@@ -74,8 +76,11 @@ def test_changed_weights_are_refused_by_all_who_read_them(halves: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-2] ^= 1
     path.write_bytes(data)
-    for read in (load_checkpoint, open_checkpoint):
-        with pytest.raises(BundleError, match=r"model\.safetensors: changed or damaged: expected sha256"):
+    told = json.loads((halves / "classroom.json").read_text(encoding="utf-8"))["weights"]["sha256"]
+    expected, found = told[:12], sha256_of(bytes(data))[:12]
+    message = rf"model\.safetensors: changed or damaged: expected sha256 {expected}…, found .* with {found}….*again"
+    for read in (load_checkpoint, open_checkpoint, load_policy):
+        with pytest.raises(BundleError, match=message):
             read(halves)
 
 

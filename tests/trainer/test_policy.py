@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from export.checkpoint import open_checkpoint
 from export.label_graph import LabelGraph
 from export.label_graph import pack as pack_for_export
+from monitor.bundle import sha256_of
 from monitor.errors import BadInputError, BundleError
 from monitor.rubric import load_rubric
 from monitor.vlm import prompt
@@ -273,6 +274,30 @@ def test_a_base_with_weights_missing_is_refused_not_filled_with_chance(base: Pat
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(BundleError, match=r"1 weights are missing, the first is 'lm_head\.weight'"):
         load_policy(broken)
+
+
+def test_weights_other_than_the_card_vouches_for_are_refused(base: Path, tmp_path: Path) -> None:
+    known = tmp_path / "base"
+    shutil.copytree(base, known)
+    weights, card = known / "model.safetensors", known / "classroom.json"
+    told = json.loads(card.read_text("utf-8"))
+    digest = sha256_of(weights.read_bytes())
+    card.write_text(json.dumps({**told, "weights": {"sha256": digest}}), "utf-8")
+    load_policy(known)
+    shutil.copy(write_base(tmp_path / "other", seed=2) / "model.safetensors", weights)
+    found = sha256_of(weights.read_bytes())
+    with pytest.raises(BundleError) as refused:
+        load_policy(known)
+    for part in (str(weights), f"expected sha256 {digest[:12]}", f"with {found[:12]}", "again."):
+        assert part in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["no card", "[]", '{"model_id": "x"}', '{"weights": 1}'])
+def test_a_card_that_makes_no_sense_is_refused(base: Path, tmp_path: Path, text: str) -> None:
+    shutil.copytree(base, tmp_path / "base")
+    (tmp_path / "base" / "classroom.json").write_text(text, "utf-8")
+    with pytest.raises(BundleError, match=r"classroom\.json: expected the card of a checkpoint"):
+        load_policy(tmp_path / "base")
 
 
 def test_no_base(tmp_path: Path) -> None:

@@ -143,8 +143,12 @@ def read_manifest(folder: Path, base_sha256: str | None = None) -> dict[str, Any
         )
     for name, expected in files.items():
         check_safetensors(folder / name, "Copy the adapter again, or train it again.")
-        if hash_files([folder / name]) != expected:
-            raise BundleError(f"{folder / name}: was changed since it was written. Copy the adapter again.")
+        hashed = hash_files([folder / name])
+        if hashed != expected:
+            raise BundleError(
+                f"{folder / name}: was changed since it was written: expected {expected[:12]}…, found {hashed[:12]}…. "
+                "Copy the adapter again, or train it again."
+            )
     return manifest
 
 

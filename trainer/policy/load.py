@@ -5,7 +5,6 @@ Safetensors only, no code from the hub, nothing downloaded unless asked. This fi
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 
 from monitor.errors import BadInputError, BundleError
-from trainer.model import CARD_FILE, Card
+from trainer.model import CARD_FILE, Card, read_card
 from trainer.policy.adapter import Origin, check_safetensors, hash_base, put_adapter, read_manifest, with_adapter
 from trainer.policy.lora import (
     PROJECTORS,
@@ -68,8 +67,8 @@ def load_policy(  # noqa: PLR0913 - each is a line of a configuration
     _check_options(quantize, trainable)
     folder = _find(base, download)
     where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-    embedded = (folder / CARD_FILE).is_file()
-    core = _open_model(folder, quantize, where, _dtype(dtype, where, embedded))
+    card = read_card(folder) if (folder / CARD_FILE).is_file() else None
+    core = _open_model(folder, quantize, where, _dtype(dtype, where, embedded=card is not None))
     core.requires_grad_(False)
     origin = Origin(Path(base).name if folder == Path(base) else str(base), hash_base(folder), trainable, quantize)
     model: Any = core
@@ -85,7 +84,7 @@ def load_policy(  # noqa: PLR0913 - each is a line of a configuration
     carries_projector = trainable == "lora" and origin.lora is not None and origin.lora.projector
     open_for_training(core, trainable, projector=carries_projector)
     model.eval()
-    return Policy(model, _talk(folder, core, embedded, side_px), origin)
+    return Policy(model, _talk(folder, core, card, side_px), origin)
 
 
 def _check_options(quantize: str | None, trainable: str) -> None:
@@ -128,7 +127,7 @@ def _from_hub(name: str, download: bool) -> Path:
         ) from error
 
 
-def _dtype(name: str, device: torch.device, embedded: bool) -> torch.dtype:
+def _dtype(name: str, device: torch.device, *, embedded: bool) -> torch.dtype:
     if name == "auto":
         return torch.float32 if embedded or device.type == "cpu" else torch.bfloat16
     kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -183,9 +182,9 @@ def _quantization(kind: str | None, dtype: torch.dtype) -> Any:
     )
 
 
-def _talk(folder: Path, core: Any, embedded: bool, side_px: int | None) -> Talk:
-    if embedded:
-        card = Card(**json.loads((folder / CARD_FILE).read_text(encoding="utf-8")))
+def _talk(folder: Path, core: Any, card: Card | None, side_px: int | None) -> Talk:
+    """How this base is spoken to: the embedded model's own way where it has a card, else its chat template."""
+    if card is not None:
         tokenizer = for_transformers(load_tokenizer(folder / "tokenizer.json"))
         return EmbeddedTalk(EmbeddedProcessor(tokenizer, card.image_size, card.image_tokens))
     image_token_id = int(core.config.image_token_id)
