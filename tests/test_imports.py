@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-DOORS = ("monitor.schema", "monitor.errors", "monitor.rubric", "monitor.store", "monitor.vlm", "monitor.bundle")
+DOORS = (
+    "monitor.schema",
+    "monitor.errors",
+    "monitor.rubric",
+    "monitor.store",
+    "monitor.vlm",
+    "monitor.bundle",
+    "monitor.registry",
+)
 ROOMS = {
     "commands": ("commands", "monitor", "trainer", "export", "dashboard"),
     "monitor": ("monitor",),
