@@ -7,7 +7,7 @@ file knows no model.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monitor.errors import BadInputError
-from trainer.corpora.record import PictureSet, join
+from trainer.corpora.record import NO_LABEL, PictureSet, join
 from trainer.corpora.synthetic import list_shards, read_shard
 from trainer.split import is_development
+from trainer.synthetic.gaze import tells_nothing
+from trainer.synthetic.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,20 @@ class Feed:
     """The shards of some folders, split by person."""
 
     def __init__(
-        self, folders: Sequence[Path], labels: Sequence[str], development_share: float, limit: int = 0
+        self,
+        folders: Sequence[Path],
+        labels: Sequence[str],
+        development_share: float,
+        limit: int = 0,
+        limits: Recipe | None = None,
     ) -> None:
         self._folders = folders
         self._labels = labels
         self._share = development_share
         self._limit = limit
         """At most so many training pictures; 0 = all."""
+        self._limits = limits
+        """What a picture alone can tell; None = what its own recipe said."""
         self._known: set[Path] = set()
         self._train: list[PictureSet] = []
         self._development: list[PictureSet] = []
@@ -59,12 +68,23 @@ class Feed:
         """Read the shards that are new; returns how many there were."""
         fresh = [path for folder in self._folders for path in list_shards(folder) if path not in self._known]
         for path in fresh:
-            shard = read_shard(path, self._labels)
+            shard = self._within_limits(read_shard(path, self._labels))
             aside = np.array([is_development(person, self._share) for person in shard.persons])
             self._train.append(shard.take(np.flatnonzero(~aside)))
             self._development.append(shard.take(np.flatnonzero(aside)))
             self._known.add(path)
         return len(fresh)
+
+    def _within_limits(self, pictures: PictureSet) -> PictureSet:
+        """The set without the labels that the pictures cannot tell; their angles stay."""
+        if self._limits is None:
+            return pictures
+        labels = pictures.labels.copy()
+        for row, label in enumerate(labels):
+            aside, down = pictures.angles_deg[row, 2:]
+            if label >= 0 and tells_nothing(self._labels[label], float(aside), float(down), self._limits):
+                labels[row] = NO_LABEL
+        return replace(pictures, labels=labels)
 
     @property
     def size(self) -> int:

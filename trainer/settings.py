@@ -41,6 +41,9 @@ class DataSettings:
     """Share of people in `folders` that are never trained on."""
     limit: int = 0
     """At most so many training pictures; 0 = all."""
+    limits: str = ""
+    """Recipe whose limits of what a picture alone can tell hold for pictures of older recipes too: beyond them, a
+    picture teaches its angles and not its label. Empty = each picture as it was rendered."""
     render: tuple[RenderSettings, ...] = ()
     """What `folders` and `held_out` are made of: a run can start from nothing."""
     render_processes: int = 0

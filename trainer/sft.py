@@ -28,6 +28,7 @@ from trainer.renders import render_missing
 from trainer.schedule import Schedule
 from trainer.settings import SftSettings, read_settings
 from trainer.student import Student
+from trainer.synthetic.recipe import read_recipe
 from trainer.synthetic.shards import MANIFEST, count_pictures
 from trainer.teaching import load_or_train, teacher_macro_f1
 from trainer.tokenizer import train_tokenizer
@@ -84,6 +85,7 @@ class _Run:
             self.rubric.names,
             settings.data.development_share,
             settings.data.limit,
+            read_recipe(settings.data.limits) if settings.data.limits else None,
         )
         self.held_out = self._read_held_out()
         self._logged_at = 0.0

@@ -12,6 +12,7 @@ from trainer.corpora.record import NO_LABEL, join
 from trainer.corpora.synthetic import list_shards, read_shard
 from trainer.feed import Feed
 from trainer.split import is_development, share_of
+from trainer.synthetic.recipe import Recipe
 
 
 def test_a_shard_comes_back_with_its_truth(tmp_path: Path) -> None:
@@ -73,6 +74,20 @@ def test_an_epoch_deals_every_picture_once(tmp_path: Path) -> None:
     sums = torch.cat([batch.images.flatten(1).long().sum(1) for batch in batches])
     whole = join([read_shard(path, LABELS) for path in list_shards(tmp_path)])
     assert sorted(sums.tolist()) == sorted(whole.images_rgb.reshape(240, -1).astype(np.int64).sum(1).tolist())
+
+
+def test_pictures_of_older_recipes_keep_to_the_limits(tmp_path: Path) -> None:
+    write_shard(tmp_path, 0)
+    whole, far = (
+        next(Feed([tmp_path], LABELS, 0.0, limits=limits).epoch(120, torch.Generator().manual_seed(0)))
+        for limits in (None, Recipe(name="far", wander_aside_deg=60.0, wander_up_deg=20.0))
+    )
+    wander = LABELS.index("wander")
+    assert (whole.labels == wander).sum() > 10
+    assert (far.labels == wander).sum() == 0, "all of them look 50 degrees aside"
+    others = whole.labels != wander
+    assert torch.equal(far.labels[others], whole.labels[others])
+    assert torch.equal(far.angles_deg, whole.angles_deg), "the angles teach on"
 
 
 def test_shares_are_even_and_fixed() -> None:

@@ -25,6 +25,7 @@ from trainer.synthetic.gaze import (
     eye_angles,
     is_ambiguous,
     label_of,
+    tells_nothing,
 )
 from trainer.synthetic.recipe import Recipe, read_recipe
 
@@ -112,3 +113,33 @@ def test_at_most_a_tenth_is_ambiguous_and_marked(name: str) -> None:
     assert 0 < np.mean(marks) <= 0.1
     shares = np.array([labels.count(label) / len(labels) for label in LABELS])
     assert np.abs(shares - np.array(recipe.classes) / sum(recipe.classes)).max() < 0.09
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds, st.sampled_from(LABELS))
+def test_what_only_the_desk_could_tell_is_not_drawn_as_clear(seed: int, label: str) -> None:
+    recipe = replace(read_recipe("train3"), ambiguous=0.0)
+    _, desk, target = drawn(seed, label, recipe)
+    (yaw, pitch), (camera_yaw, camera_pitch) = yaw_pitch(target.point), yaw_pitch(desk.camera)
+    aside_deg, down_deg = math.degrees(yaw - camera_yaw), math.degrees(pitch - camera_pitch)
+    assert not tells_nothing(label, aside_deg, down_deg, recipe)
+
+
+def test_limits_are_measured_from_the_camera() -> None:
+    recipe = replace(
+        RECIPE,
+        wander_aside_deg=30.0,
+        wander_up_deg=20.0,
+        screen_aside_deg=35.0,
+        screen_down_deg=25.0,
+        paper_down_deg=15.0,
+    )
+    assert tells_nothing("wander", -29.0, -19.0, recipe)
+    assert not tells_nothing("wander", -31.0, 0.0, recipe)
+    assert not tells_nothing("wander", 0.0, -21.0, recipe)
+    assert tells_nothing("screen", 36.0, 0.0, recipe)
+    assert tells_nothing("screen", 0.0, 26.0, recipe)
+    assert not tells_nothing("screen", -34.0, 24.0, recipe)
+    assert tells_nothing("paper", 0.0, 14.0, recipe)
+    # A recipe without limits believes the geometry alone.
+    assert not any(tells_nothing(label, 25.0, 5.0, RECIPE) for label in LABELS)

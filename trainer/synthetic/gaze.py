@@ -193,37 +193,41 @@ def draw_target(rng: np.random.Generator, desk: Desk, label: str, recipe: Recipe
     return None
 
 
-def _tells_nothing(desk: Desk, gaze: Vector, label: str, recipe: Recipe) -> bool:
-    """Whether a picture with this gaze could as well have been taken at a desk where the label is another one."""
-    (yaw, pitch), (camera_yaw, camera_pitch) = yaw_pitch(gaze), yaw_pitch(desk.camera)
-    aside, down = math.degrees(abs(yaw - camera_yaw)), math.degrees(pitch - camera_pitch)
+def tells_nothing(label: str, aside_deg: float, down_deg: float, recipe: Recipe) -> bool:
+    """Whether a picture with this gaze could as well have been taken at a desk where the label is another one.
+
+    `aside_deg` and `down_deg` are measured from the camera's direction; negative is up.
+    """
     if label == "screen":
-        most_down, most_aside = recipe.screen_to_deg
-        return down > most_down or aside > most_aside
+        return down_deg > recipe.screen_down_deg or abs(aside_deg) > recipe.screen_aside_deg
     if label == "paper":
-        return down < recipe.paper_from_deg
-    least_up, least_aside = recipe.wander_from_deg
-    return aside < least_aside and -down < least_up
+        return down_deg < recipe.paper_down_deg
+    return abs(aside_deg) < recipe.wander_aside_deg and -down_deg < recipe.wander_up_deg
+
+
+def _tells_nothing(desk: Desk, gaze: Vector, label: str, recipe: Recipe) -> bool:
+    aside, down = (math.degrees(a - b) for a, b in zip(yaw_pitch(gaze), yaw_pitch(desk.camera), strict=True))
+    return tells_nothing(label, aside, down, recipe)
 
 
 def draw_head(rng: np.random.Generator, target: Target, recipe: Recipe) -> HeadPose:
     """How much of the way to the target the head goes; the eyes do the rest, within what eyes can do."""
     yaw, pitch = yaw_pitch(target.point)
     eyes_only = rng.random() < recipe.eyes_only
-    yaw_noise_deg, pitch_noise_deg = recipe.head_noise_deg
     head_yaw = yaw * _yaw_share(rng, target, yaw, eyes_only)
-    if yaw_noise_deg > 0:
-        head_yaw += radians(rng.normal(0.0, yaw_noise_deg))
+    if recipe.head_yaw_noise_deg > 0:
+        head_yaw += radians(rng.normal(0.0, recipe.head_yaw_noise_deg))
     head_yaw = float(np.clip(head_yaw, max(-1.55, yaw - EYE_YAW_RAD + 0.05), min(1.55, yaw + EYE_YAW_RAD - 0.05)))
     torso = 0.0
     if abs(yaw) > radians(40):
         torso = math.copysign(min(abs(yaw) - radians(30), radians(40)), yaw) * rng.uniform(0.0, 0.8)
-    head_pitch = pitch * _pitch_share(rng, target, pitch, eyes_only) + radians(rng.normal(0.0, pitch_noise_deg))
+    head_pitch = pitch * _pitch_share(rng, target, pitch, eyes_only) + radians(
+        rng.normal(0.0, recipe.head_pitch_noise_deg)
+    )
     head_pitch = float(np.clip(head_pitch, pitch - EYE_DOWN_RAD + 0.06, pitch + EYE_UP_RAD - 0.06))
     lean = radians(abs(rng.normal(8.0, 8.0) if target.label == "paper" else rng.normal(0.0, 6.0)))
-    share_back, back_deg = recipe.lean_back
-    if rng.random() < share_back:
-        lean = -radians(abs(rng.normal(0.0, back_deg)))
+    if rng.random() < recipe.lean_back:
+        lean = -radians(abs(rng.normal(0.0, recipe.lean_back_deg)))
     if eyes_only:
         lean *= 0.3
     roll = radians(rng.normal(0.0, 6.0 if rng.random() < 0.8 else 15.0))

@@ -38,22 +38,6 @@ class Recipe:
     """Share of cameras that stand beside the screen."""
     low_camera: float = 0.05
     """Share of cameras below the screen."""
-    side_camera_m: tuple[float, float] = (0.08, 0.22)
-    """How far such a camera stands from the middle of the screen."""
-    azimuth_deg: float = 9.0
-    """How far the workplace is turned against the body: standard deviation."""
-    screen_width_m: tuple[float, float] = (0.26, 0.58)
-    wander_from_deg: tuple[float, float] = (0.0, 0.0)
-    """Least angle of `wander` (up, aside) from the camera's direction; nearer, another desk may have a screen, so such a
-    gaze is ambiguous."""
-    screen_to_deg: tuple[float, float] = (180.0, 180.0)
-    """Largest angle of `screen` (down, aside) from the camera's direction; farther, no picture alone would tell it."""
-    paper_from_deg: float = 0.0
-    """Least angle of `paper` below the camera's direction."""
-    head_noise_deg: tuple[float, float] = (0.0, 3.0)
-    """Standard deviation of what the head's (yaw, pitch) adds to its share of the way; the eyes take it back."""
-    lean_back: tuple[float, float] = (0.2, 5.0)
-    """(Share of those who lean back, standard deviation of how far in degrees.)"""
     frame_scale: tuple[float, float] = (1.3, 1.8)
     """Side of the picture over the larger side of the face box, for most draws."""
     frame_scale_wide: tuple[float, float] = (0.95, 2.2)
@@ -102,6 +86,31 @@ class Recipe:
     """Share of heads that the picture's edge cuts."""
     tile_edge: float = 0.0
     """Share of crops that reach past their tile, where its edge pixels are repeated."""
+    side_camera_m: tuple[float, float] = (0.08, 0.22)
+    """How far a camera beside the screen stands from the screen's middle."""
+    azimuth_deg: float = 9.0
+    """How far the workplace is turned against the body: standard deviation."""
+    screen_width_m: tuple[float, float] = (0.26, 0.58)
+    head_yaw_noise_deg: float = 0.0
+    """Standard deviation of what the head's yaw adds to its share of the way; the eyes take it back."""
+    head_pitch_noise_deg: float = 3.0
+    lean_back: float = 0.2
+    """Share of those who lean back."""
+    lean_back_deg: float = 5.0
+    """Standard deviation of how far."""
+
+    # What a picture alone can tell. A gaze beyond these limits, measured from the camera's direction, is ambiguous:
+    # it could as well have been taken at a desk where the label is another one.
+    wander_aside_deg: float = 0.0
+    """Least angle aside of `wander`, unless it is far enough up."""
+    wander_up_deg: float = 0.0
+    """Least angle up of `wander`, unless it is far enough aside."""
+    screen_aside_deg: float = 180.0
+    """Largest angle aside of `screen`."""
+    screen_down_deg: float = 180.0
+    """Largest angle down of `screen`."""
+    paper_down_deg: float = 0.0
+    """Least angle down of `paper`."""
 
     def __post_init__(self) -> None:
         if len(self.classes) != 3 or min(self.classes) < 0 or sum(self.classes) <= 0:
