@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,30 @@ from torch import Tensor
 from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 from transformers.utils import logging as transformers_logging
 
-from monitor.bundle import require_sha256
 from monitor.errors import BundleError
 from monitor.rubric import Rubric
 from monitor.vlm import prompt
+from monitor.vlm.checkpoint.card import CARD_FILE, WEIGHTS_FILE, Card, read_card
+from monitor.vlm.checkpoint.talk import normalise, normalise_floats
 from trainer.tokenizer import encode, for_transformers, load_tokenizer, token_id
 from trainer.vision_start import mimetic_start
 
-CARD_FILE = "classroom.json"
-WEIGHTS_FILE = "model.safetensors"
-MEAN = 0.5
-STD = 0.5
-"""No byte becomes exactly 0 this way: transformers takes an all-zero picture for padding and drops it."""
+__all__ = [
+    "CARD_FILE",
+    "Card",
+    "Checkpoint",
+    "ModelShape",
+    "build_model",
+    "describe_rubric",
+    "load_checkpoint",
+    "normalise",
+    "normalise_floats",
+    "read_card",
+    "save_checkpoint",
+    "say",
+    "score_phrases",
+    "see",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +76,6 @@ class ModelShape:
     def image_tokens(self) -> int:
         """Tokens that one picture takes in the text."""
         return (self.grid // self.scale_factor) ** 2
-
-
-@dataclass
-class Card:
-    """What a checkpoint says of itself: classroom.json."""
-
-    model_id: str
-    image_size: int
-    image_tokens: int
-    mean: list[float] = field(default_factory=lambda: [MEAN] * 3)
-    std: list[float] = field(default_factory=lambda: [STD] * 3)
-    rubrics: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """rubric_id -> question, labels, phrases."""
-    data: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    weights: dict[str, Any] = field(default_factory=dict)
-    """Of weights that were published: dtype, bytes and sha256, which are checked when they are read."""
 
 
 @dataclass(frozen=True)
@@ -126,26 +120,6 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     staging.rmdir()
 
 
-def read_card(folder: Path) -> Card:
-    """A checkpoint's card, once the weights beside it are found to be those that it vouches for.
-
-    Raises:
-        BundleError: no such card, or weights that were changed or are missing.
-    """
-    path = folder / CARD_FILE
-    try:
-        card = Card(**json.loads(path.read_text(encoding="utf-8")))
-        expected = card.weights["sha256"] if card.weights else None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BundleError(
-            f"{path}: expected the card of a checkpoint, found something else ({error!r}). "
-            "Copy the checkpoint again, or train it again."
-        ) from error
-    if expected is not None:
-        require_sha256(folder / WEIGHTS_FILE, str(expected))
-    return card
-
-
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Read a checkpoint folder; weights in half precision become float32.
 
@@ -162,16 +136,6 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     model = Idefics3ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     model.eval()
     return Checkpoint(model, load_tokenizer(folder / "tokenizer.json"), card)
-
-
-def normalise(pixels_rgb: Tensor) -> Tensor:
-    """Bytes (B, 3, S, S) 0..255 as the vision tower wants them."""
-    return normalise_floats(pixels_rgb.float() / 255.0)
-
-
-def normalise_floats(pixels: Tensor) -> Tensor:
-    """Pictures 0..1 as the vision tower wants them."""
-    return (pixels - MEAN) / STD
 
 
 def see(model: Idefics3ForConditionalGeneration, pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,14 +7,15 @@ model.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, trainers
 from tokenizers.models import BPE
-from transformers import PreTrainedTokenizerFast
 
 from monitor.rubric import Rubric, load_rubric, shipped_rubrics
 from monitor.vlm import prompt
+from monitor.vlm.checkpoint.tokens import for_transformers, load_tokenizer
+
+__all__ = ["encode", "for_transformers", "load_tokenizer", "token_id", "train_tokenizer"]
 
 VOCABULARY_SIZE = 640
 _CHATTER = (
@@ -66,23 +67,6 @@ def token_id(tokenizer: Tokenizer, token: str) -> int:
     if number is None:
         raise KeyError(token)
     return number
-
-
-def load_tokenizer(path: Path) -> Tokenizer:
-    """Read a tokenizer.json."""
-    return Tokenizer.from_file(str(path))
-
-
-def for_transformers(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
-    """The same tokenizer under the interface of transformers, with its special tokens named."""
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=prompt.BOS,
-        eos_token=prompt.EOS,
-        pad_token=prompt.PAD,
-        unk_token=prompt.UNKNOWN,
-        additional_special_tokens=[prompt.IMAGE, prompt.ANSWER],
-    )
 
 
 def _texts(rubrics: Sequence[Rubric]) -> Iterable[str]:

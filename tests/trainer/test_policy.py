@@ -17,13 +17,13 @@ from monitor.bundle import sha256_of
 from monitor.errors import BadInputError, BundleError
 from monitor.rubric import load_rubric
 from monitor.vlm import prompt
+from monitor.vlm.checkpoint.packing import pack
+from monitor.vlm.checkpoint.sight import Pixels
 from monitor.vlm.pixels import fit_square
 from tests.trainer.policies import SHAPE, write_base
 from trainer.model import load_checkpoint, normalise, score_phrases
 from trainer.policy import LoraSettings, Policy, load_policy, merge_adapter
 from trainer.policy.lora import Trainable
-from trainer.policy.packing import pack
-from trainer.policy.sight import Pixels
 
 RUBRIC = load_rubric("attention")
 QUESTION = RUBRIC.question

@@ -6,7 +6,6 @@ other weight that was trained. This file knows no data and asks no model.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from dataclasses import asdict, dataclass, replace
@@ -15,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from monitor.errors import BundleError
+from monitor.vlm.checkpoint.files import check_safetensors, hash_files
 from trainer.policy.lora import LoraSettings, Trainable
 
 MANIFEST_FILE = "manifest.json"
@@ -42,35 +41,6 @@ class Origin:
     """Hash of the adapter that it was loaded with; empty without one."""
     changed: tuple[str, ...] = ()
     """Names of weights, in the base model, that an earlier adapter changed and a later one must carry on."""
-
-
-def hash_files(paths: list[Path]) -> str:
-    """One sha256 over names and contents."""
-    total = hashlib.sha256()
-    for path in sorted(paths, key=lambda one: one.name):
-        total.update(path.name.encode())
-        with path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()
-
-
-def hash_base(folder: Path) -> str:
-    """Hash of what decides a base's answers: weights, configuration, tokenizer; not its card."""
-    return hash_files([*folder.glob("*.safetensors"), *_present(folder, ("config.json", "tokenizer.json"))])
-
-
-def check_safetensors(path: Path, advice: str) -> None:
-    """Refuse a file of weights that was cut short.
-
-    Raises:
-        BundleError: names the file and what is wrong with it.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            file.keys()
-    except (SafetensorError, OSError) as error:
-        size = path.stat().st_size if path.is_file() else 0
-        raise BundleError(f"{path}: damaged or cut short at {size:,} bytes ({error}). {advice}") from error
 
 
 def save_adapter(model: Any, origin: Origin, folder: Path, story: dict[str, Any]) -> Path:
@@ -213,7 +183,3 @@ def _forget_folders(path: Path, base: str) -> None:
     config = json.loads(path.read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = base
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _present(folder: Path, names: tuple[str, ...]) -> list[Path]:
-    return [folder / name for name in names if (folder / name).is_file()]

@@ -12,13 +12,12 @@ from typing import Any, Literal
 from torch import nn
 
 from monitor.errors import BadInputError
+from monitor.vlm.checkpoint.towers import projector_of, vision_of
 
 Trainable = Literal["lora", "projector", "full", "none"]
 TRAINABLE: tuple[Trainable, ...] = ("lora", "projector", "full", "none")
 LINEAR_NAMES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 VISION_NAMES = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2", "qkv", "proj")
-PROJECTORS = ("connector", "multi_modal_projector", "visual.merger", "mm_projector")
-VISION_TOWERS = ("vision_model", "vision_tower", "visual")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +41,6 @@ class LoraSettings:
                 f"LoRA needs rank ≥ 1, alpha > 0, 0 ≤ dropout < 1 and some targets, found rank {self.rank}, "
                 f"alpha {self.alpha}, dropout {self.dropout}, targets {self.targets}"
             )
-
-
-def projector_of(core: Any) -> tuple[str, nn.Module]:
-    """Name and module of what joins the two towers.
-
-    Raises:
-        BadInputError: none of the known names is there.
-    """
-    return _first(core, PROJECTORS, "projector")
-
-
-def vision_of(core: Any) -> tuple[str, nn.Module]:
-    """Name and module of the vision tower.
-
-    Raises:
-        BadInputError: none of the known names is there.
-    """
-    return _first(core, VISION_TOWERS, "vision tower")
 
 
 def decoder_of(core: Any) -> tuple[str, nn.Module]:
@@ -120,18 +101,6 @@ def open_for_training(core: Any, trainable: Trainable, *, projector: bool) -> No
 
 def _is_linear(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) or type(module).__name__.startswith("Linear")
-
-
-def _first(core: Any, names: tuple[str, ...], what: str) -> tuple[str, nn.Module]:
-    for name in names:
-        module: Any = core.model
-        for part in name.split("."):
-            module = getattr(module, part, None)
-        if isinstance(module, nn.Module):
-            return f"model.{name}", module
-    raise BadInputError(
-        f"{type(core).__name__}: no {what} called {', '.join(names)}; known are Idefics3, SmolVLM, LLaVA and Qwen-VL."
-    )
 
 
 def _name_of(core: Any, wanted: nn.Module) -> str:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monitor.errors import BadInputError
+from monitor.vlm.checkpoint.answers import placed, sum_log_probs
+from monitor.vlm.checkpoint.packing import Ids, pack
+from monitor.vlm.checkpoint.sight import Pixels, Sight
+from monitor.vlm.checkpoint.talk import Talk
 from trainer.policy.adapter import Origin, save_adapter
-from trainer.policy.answers import placed, sum_log_probs
-from trainer.policy.packing import Ids, pack
-from trainer.policy.sight import Pixels, Sight
-from trainer.policy.talk import Talk
 
 Pictures = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
 """(B, S, S, 3) red-green-blue, or a list of pictures of any size."""

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import BatchFeature, PreTrainedTokenizerFast
 from transformers.processing_utils import ProcessorMixin
 
 from monitor.vlm import prompt
-from monitor.vlm.pixels import fit_square
-from trainer.model import normalise
+from monitor.vlm.checkpoint.talk import square_pixels
 
 PROCESSOR_FILE = "classroom_processor.json"
 CHAT_TEMPLATE = (
@@ -93,8 +91,7 @@ class EmbeddedProcessor(ProcessorMixin):
 
     def pixels(self, images_rgb: Sequence[NDArray[np.uint8]]) -> Tensor:
         """Normalised pictures (B, 3, S, S) from any cut-outs, prepared as at run time."""
-        square = np.stack([fit_square(image, self.image_size) for image in images_rgb])
-        return normalise(torch.from_numpy(square).permute(0, 3, 1, 2))
+        return square_pixels(images_rgb, self.image_size)
 
     def save_pretrained(self, save_directory: str | Path, push_to_hub: bool = False, **_: Any) -> list[str]:
         """Write the tokenizer and the two sizes; nothing is ever pushed anywhere."""

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from monitor.vlm.checkpoint.answers import placed
+from monitor.vlm.checkpoint.packing import Packed, pack
 from trainer.policy import Policy
-from trainer.policy.answers import placed
-from trainer.policy.packing import Packed, pack
 
 IGNORED = -100
 """Label of a token that is not scored: TRL's and transformers' convention."""

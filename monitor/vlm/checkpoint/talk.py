@@ -11,12 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from monitor.errors import BadInputError
 from monitor.vlm import prompt
+from monitor.vlm.checkpoint.card import MEAN, STD
+from monitor.vlm.checkpoint.sight import Pixels
 from monitor.vlm.pixels import fit_square
-from trainer.policy.processor import EmbeddedProcessor
-from trainer.policy.sight import Pixels
 
 DEFAULT_SIDE_PX = 336
 """Side of pictures for models that take any size."""
@@ -25,7 +26,10 @@ DEFAULT_SIDE_PX = 336
 class Talk(Protocol):
     """One model's way of being asked."""
 
+    tokenizer: Any
+    """A fast tokenizer of transformers."""
     processor: Any
+    """Text and pictures together, as transformers has it; None for the embedded model at run time."""
     side_px: int
     image_token_id: int
     pad_token_id: int
@@ -47,22 +51,48 @@ class Talk(Protocol):
         ...
 
 
+def normalise(pixels_rgb: Tensor) -> Tensor:
+    """Bytes (B, 3, S, S) 0..255 as the embedded model's vision tower wants them."""
+    return normalise_floats(pixels_rgb.float() / 255.0)
+
+
+def normalise_floats(pixels: Tensor) -> Tensor:
+    """Pictures 0..1 as the embedded model's vision tower wants them."""
+    return (pixels - MEAN) / STD
+
+
+def square_pixels(images_rgb: Sequence[NDArray[np.uint8]], side_px: int) -> Tensor:
+    """Normalised pictures (B, 3, S, S) from any cut-outs, prepared as at run time."""
+    square = np.stack([fit_square(image, side_px) for image in images_rgb])
+    return normalise(torch.from_numpy(square).permute(0, 3, 1, 2))
+
+
 class EmbeddedTalk:
     """The embedded model: `monitor.vlm.prompt`, its own tokenizer, `fit_square`."""
 
-    def __init__(self, processor: EmbeddedProcessor) -> None:
+    def __init__(self, tokenizer: Any, image_size: int, image_tokens: int, processor: Any = None) -> None:
+        """Join the parts.
+
+        Args:
+            tokenizer: from `for_transformers`.
+            image_size: side of the model's pictures, pixels.
+            image_tokens: how many markers a picture becomes.
+            processor: the same under the interface of transformers, for whoever trains with it.
+        """
+        self.tokenizer = tokenizer
         self.processor = processor
-        self.side_px = processor.image_size
-        self.image_token_id: int = processor.image_token_id
-        self.pad_token_id: int = processor.tokenizer.pad_token_id
+        self.side_px = image_size
+        self.image_tokens = image_tokens
+        self.image_token_id = int(tokenizer.convert_tokens_to_ids(prompt.IMAGE))
+        self.pad_token_id = int(tokenizer.pad_token_id)
 
     def pixels(self, images_rgb: Sequence[NDArray[np.uint8]]) -> Pixels:
         """See `Talk`."""
-        return Pixels(self.processor.pixels(images_rgb)[:, None])
+        return Pixels(square_pixels(images_rgb, self.side_px)[:, None])
 
     def prompt_ids(self, question: str) -> list[int]:
         """See `Talk`."""
-        return self._encode(prompt.prompt_text(question, self.processor.image_tokens))
+        return self._encode(prompt.prompt_text(question, self.image_tokens))
 
     def answer_ids(self, phrase: str) -> list[int]:
         """See `Talk`."""
@@ -70,10 +100,10 @@ class EmbeddedTalk:
 
     def decode(self, ids: Sequence[int]) -> str:
         """See `Talk`."""
-        return str(self.processor.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
     def _encode(self, text: str) -> list[int]:
-        return list(self.processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 class ChatTalk:
@@ -97,7 +127,7 @@ class ChatTalk:
             )
         self.processor = processor
         self.image_token_id = image_token_id
-        tokenizer = processor.tokenizer
+        self.tokenizer = tokenizer = processor.tokenizer
         pad = tokenizer.pad_token_id
         self.pad_token_id: int = tokenizer.eos_token_id if pad is None else pad
         self.side_px, self._how = _picture_size(processor.image_processor, side_px)

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.policy.packing import Packed, Place, in_order
-from trainer.policy.talk import Talk
+from monitor.vlm.checkpoint.packing import Packed, Place, in_order
+from monitor.vlm.checkpoint.talk import Talk
 
 
 def sum_log_probs(core: Any, seen: dict[str, Any], packed: Packed) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer.policy.lora import projector_of, vision_of
+from monitor.vlm.checkpoint.towers import projector_of, vision_of
 
 
 @dataclass(frozen=True)

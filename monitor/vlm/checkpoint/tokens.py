@@ -1,0 +1,27 @@
+"""Reads a tokenizer.json, and puts it under the interface of transformers. This file knows no model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
+
+from monitor.vlm import prompt
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Read a tokenizer.json."""
+    return Tokenizer.from_file(str(path))
+
+
+def for_transformers(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
+    """The same tokenizer under the interface of transformers, with its special tokens named."""
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=prompt.BOS,
+        eos_token=prompt.EOS,
+        pad_token=prompt.PAD,
+        unk_token=prompt.UNKNOWN,
+        additional_special_tokens=[prompt.IMAGE, prompt.ANSWER],
+    )
