@@ -1,7 +1,8 @@
 """Reads the project's own store as a corpus: crops that people labelled and that may be trained on.
 
 Under the rubric asked for, a crop has the label that all who judged it agree on; where they differ it is refused and
-counted. Crops that nobody labelled yet are items without a label. This file knows no SQL and no model.
+counted. Crops that nobody labelled yet are items without a label. Students who are set aside for ever are in the part
+HELD_ASIDE: nothing is trained on them. This file knows no SQL and no model.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from monitor.rubric import Rubric
+from monitor.store.held_aside import Sides, sides_of
 from monitor.store.reader import StoreReader
 from monitor.store.records import Annotation, KeptCrop
 from monitor.store.review import current_annotations, double_annotations, kept_crop, kept_crops, predictions_on
 from trainer.corpora.pictures import decode
-from trainer.corpora.record import NO_LABEL, Corpus, Item, Reading, Refusal, label_index
+from trainer.corpora.record import HELD_ASIDE, NO_LABEL, Corpus, Item, Reading, Refusal, label_index
 from trainer.noise import DoubleLabel
 
 NAME = "classroom"
@@ -45,12 +47,13 @@ def open_classroom(path: Path, rubric: Rubric) -> Corpus:
         answers: dict[str, list[Annotation]] = defaultdict(list)
         for annotation in current_annotations(reader, rubric.rubric_id):
             answers[annotation.crop_id].append(annotation)
+        sides = sides_of(reader)
         for crop in kept_crops(reader):
             label = _label(answers.pop(crop.crop_id, []), rubric, f"{path}, crop {crop.crop_id}")
             if isinstance(label, str):
                 refused.append(Refusal(crop.crop_id, label))
             else:
-                items.append(_item(crop, label))
+                items.append(_item(crop, label, sides))
     refused += [Refusal(crop_id, "its picture was purged") for crop_id in answers]
     return Corpus(NAME, rubric.names, tuple(items), tuple(refused), _Pictures(path))
 
@@ -95,12 +98,13 @@ def _label(answers: Sequence[Annotation], rubric: Rubric, where: str) -> int | s
     return label_index(str(only), rubric.names, where)
 
 
-def _item(crop: KeptCrop, label: int) -> Item:
+def _item(crop: KeptCrop, label: int, sides: Sides) -> Item:
     if crop.corpus is not None:
-        person, video = crop.person or "", crop.video or ""
-        return Item(crop.crop_id, crop.crop_id, None, label, person, video, {"corpus": crop.corpus})
-    person, video = crop.student_id or "", crop.lecture_id or ""
-    return Item(crop.crop_id, crop.crop_id, None, label, person, video, {"corpus": NAME}, at_s=crop.pts_s)
+        corpus, person, video = crop.corpus, crop.person or "", crop.video or ""
+    else:
+        corpus, person, video = NAME, crop.student_id or "", crop.lecture_id or ""
+    part = "" if sides.may_teach(person or video) else HELD_ASIDE
+    return Item(crop.crop_id, crop.crop_id, None, label, person, video, {"corpus": corpus}, part, crop.pts_s)
 
 
 class _Pictures:

@@ -22,6 +22,9 @@ from monitor.vlm.pixels import fit_square
 NO_LABEL = -1
 """The label of a picture that no rubric word fits, or that nobody has labelled yet."""
 
+HELD_ASIDE = "aside"
+"""The part of those whom the store sets aside for ever: nothing is trained on them, or chosen by them."""
+
 UNREADABLE_SHARE = 0.02
 """Default limit of `Corpus.load`: more of the pictures asked for than this, and the corpus is not what it seems."""
 
@@ -65,7 +68,7 @@ class Item:
     groups: Mapping[str, Any] = field(default_factory=dict)
     """Skin tone, glasses, occlusion and the like, for figures by group and for hard test sets."""
     part: str = ""
-    """The corpus's own split ("train", "validation", "test"), empty where it has none."""
+    """The corpus's own split ("train", "validation", "test", HELD_ASIDE), empty where it has none."""
     at_s: float | None = None
     """Media time of the still in its clip."""
     angles_deg: tuple[float, float, float, float] | None = None

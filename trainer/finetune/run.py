@@ -19,7 +19,7 @@ from monitor.errors import BadInputError
 from monitor.rubric import Rubric, load_rubric
 from trainer.augment import Augmentation
 from trainer.corpora.open import open_corpus
-from trainer.corpora.record import PictureSet, join, labelled, require_classes
+from trainer.corpora.record import HELD_ASIDE, Item, PictureSet, join, labelled, require_classes
 from trainer.evaluation.held_out import figures
 from trainer.finetune.lessons import Teaching
 from trainer.finetune.loop import finetune
@@ -106,13 +106,13 @@ def read_pictures(settings: FinetuneSettings, rubric: Rubric, side_px: int) -> t
         corpus = open_corpus(Path(place), rubric, data.kind)
         known = labelled(corpus.items)
         require_classes(known, rubric.names, place)
-        kept = [item for item in known if not is_development(item.owner, data.development_share)]
+        others = [item for item in known if is_kept_aside(item, data.development_share)]
+        kept = [item for item in known if not is_kept_aside(item, data.development_share)]
         if data.limit:
             kept = kept[: max(1, data.limit // len(data.corpora))]
         if not kept:
             raise BadInputError(f"{place}: nobody is left to learn from; lower development_share in [data].")
         train.append(corpus.load(kept, side_px))
-        others = [item for item in known if is_development(item.owner, data.development_share)]
         if others and not data.held_out:
             aside.append(corpus.load(others, side_px))
     if data.held_out:
@@ -120,6 +120,11 @@ def read_pictures(settings: FinetuneSettings, rubric: Rubric, side_px: int) -> t
         aside.append(corpus.load(labelled(corpus.items), side_px))
     learned = join(train)
     return learned, join(aside) if aside else learned.take([])
+
+
+def is_kept_aside(item: Item, development_share: float) -> bool:
+    """Whether nothing is learned from a picture: its person is set aside for ever, or for this kind of training."""
+    return item.part == HELD_ASIDE or is_development(item.owner, development_share)
 
 
 def measure(policy: Policy, pictures: PictureSet, rubric: Rubric, settings: FinetuneSettings) -> dict[str, Any]:

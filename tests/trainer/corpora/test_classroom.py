@@ -12,12 +12,13 @@ from monitor.errors import BadInputError
 from monitor.rubric import Label, Rubric
 from monitor.store.annotations import annotate, keep_crop, keep_still, record_prediction
 from monitor.store.database import Store
+from monitor.store.held_aside import held_aside, make_key
 from monitor.store.records import Answer
 from tests.monitor.builders import lecture, moment, prediction
 from tests.trainer.corpora.trees import ATTENTION, picture
 from trainer.corpora.classroom import doubly_labelled
 from trainer.corpora.open import open_corpus
-from trainer.corpora.record import NO_LABEL
+from trainer.corpora.record import HELD_ASIDE, NO_LABEL
 from trainer.noise import DoubleLabel
 
 
@@ -68,6 +69,15 @@ def test_labels_count_when_all_agree_and_consent(store: Path) -> None:
         "c3": "can't tell",
         "c4": "may not be trained on",
     }
+
+
+def test_who_is_set_aside_is_in_a_part_of_their_own(store: Path) -> None:
+    make_key(store, bytes(range(32)), 0.5)
+    aside = held_aside(store)
+    corpus = open_corpus(store, ATTENTION)
+    parts = {item.owner: item.part for item in corpus.items}
+    assert parts == {owner: HELD_ASIDE if aside.set_aside(owner) else "" for owner in parts}
+    assert set(parts.values()) == {"", HELD_ASIDE}
 
 
 def test_pictures_come_back_as_they_were_kept(store: Path) -> None:
