@@ -23,6 +23,7 @@ from trainer.preference.train import RUN_FILE
 from trainer.round_data import load_parts
 from trainer.round_engine import PolicyEngine
 from trainer.round_parts import Job, Parts, balanced_examples
+from trainer.round_people import earlier_people, write_people
 from trainer.round_run import CACHE_FOLDER, with_epsilon
 from trainer.round_settings import RoundsSettings, read_rounds
 from trainer.round_stages import PAIRS_FILE, ask_labels, label_figures
@@ -59,8 +60,10 @@ def train_preference_run(
         )
     rubric = load_rubric(settings.rubric, research=settings.research)
     engine = PolicyEngine(settings.model, settings.preference, folder / CACHE_FOLDER, seed=settings.seed)
-    parts = load_parts(settings.data, rubric, engine.side_px, settings.seed)
+    earlier = earlier_people(settings, folder, resume=resume)
+    parts = load_parts(settings.data, rubric, engine.side_px, settings.seed, earlier=earlier)
     require_teachable(parts.train, rubric, "the train students")
+    write_people(folder, parts.part_of)
     start = Path(settings.model.adapter) if settings.model.adapter else None
     before = _figures(engine.answerer(start), parts, rubric)
     pairs = read_pairs(folder / PAIRS_FILE) if resume else _ask(engine.answerer(start), parts, rubric, settings)

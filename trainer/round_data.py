@@ -5,7 +5,7 @@ This file knows corpora and splits, and no model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,15 +14,24 @@ import numpy as np
 from monitor.errors import BadInputError
 from monitor.rubric import Rubric
 from trainer.corpora.open import open_corpus
-from trainer.corpora.record import Corpus, Item, PictureSet, join, labelled
+from trainer.corpora.record import HELD_ASIDE, Corpus, Item, PictureSet, join, labelled
 from trainer.leakage import refuse_leaks
 from trainer.round_parts import Parts
 from trainer.round_settings import RoundData
-from trainer.split import refuse_shared, split
+from trainer.split import owners, refuse_shared, split
 
 
-def load_parts(data: RoundData, rubric: Rubric, side_px: int, seed: int) -> Parts:
+def load_parts(
+    data: RoundData, rubric: Rubric, side_px: int, seed: int, *, earlier: Mapping[str, str] | None = None
+) -> Parts:
     """All pictures of a run, at the size the model reads.
+
+    Args:
+        data: whose pictures.
+        rubric: only what it labels.
+        side_px: of the model's pictures.
+        seed: decides who is dealt where.
+        earlier: owner -> part of those who stay where they were, from `trainer.round_people.earlier_people`.
 
     Raises:
         BadInputError: a corpus that cannot be opened or is empty, nothing labelled, too few people, or a split that
@@ -48,13 +57,15 @@ def load_parts(data: RoundData, rubric: Rubric, side_px: int, seed: int) -> Part
         "selection": data.selection_share,
         "final": data.final_share,
     }
-    dealt = split(items, shares, seed)
+    aside = {item.owner: "final" for item in items if item.part == HELD_ASIDE}
+    dealt = split(items, shares, seed, fixed={**(earlier or {}), **aside})
+    part_of = {**(earlier or {}), **owners(dealt)}
     dealt["train"] = _some(dealt["train"], data.train_limit, seed)
     refuse_shared(dealt)
     train, selection, final = (_load(dealt[name], owner_of, side_px) for name in shares)
     if data.refuse_copies:
         refuse_leaks({"train": train, "selection": selection, "final": final})
-    return Parts(train, tuple(item.item_id for item in train.items), selection, final)
+    return Parts(train, tuple(item.item_id for item in train.items), selection, final, part_of)
 
 
 def _some(items: list[Item], most: int, seed: int) -> list[Item]:

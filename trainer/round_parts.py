@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +31,8 @@ class Parts:
     """One a training picture."""
     selection: PictureSet
     final: PictureSet
+    part_of: Mapping[str, str] = field(default_factory=dict)
+    """Everybody who was ever dealt to a part, here or in an earlier run: for a later run, see round_people.py."""
 
 
 @dataclass(frozen=True)

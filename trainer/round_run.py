@@ -14,6 +14,7 @@ from trainer.corpora.classroom import doubly_labelled
 from trainer.noise import estimate_noise
 from trainer.round_data import load_parts
 from trainer.round_engine import PolicyEngine
+from trainer.round_people import earlier_people
 from trainer.round_settings import RoundsSettings, read_rounds
 from trainer.rounds import RUN_FILE, Outcome, Tell, run_rounds
 
@@ -39,7 +40,8 @@ def train_rounds(config: Path, *, out: Path | None = None, resume: bool = False,
         raise BadInputError(f"{folder}: holds a run already; add --resume to go on, or give another --out.")
     rubric = load_rubric(settings.rubric, research=settings.research)
     engine = PolicyEngine(settings.model, settings.preference, folder / CACHE_FOLDER, seed=settings.seed)
-    parts = load_parts(settings.data, rubric, engine.side_px, settings.seed)
+    earlier = earlier_people(settings, folder, resume=resume)
+    parts = load_parts(settings.data, rubric, engine.side_px, settings.seed, earlier=earlier)
     tell(
         f"{len(parts.train)} pictures to learn from, {len(parts.selection)} to choose by, {len(parts.final)} to report "
         f"on; {len(set(parts.train.persons))}, {len(set(parts.selection.persons))} and "

@@ -34,6 +34,8 @@ class RoundData:
     """At most so many training pictures, drawn by the seed; 0 = all."""
     refuse_copies: bool = True
     """Look for nearly the same picture in two parts, and refuse the split if there is one."""
+    parts_of: str = ""
+    """Folder of an earlier run whose people stay in their parts; empty = that of the run which made [model] adapter."""
 
     def __post_init__(self) -> None:
         if min(self.selection_share, self.final_share) <= 0 or self.selection_share + self.final_share >= 1:
@@ -99,9 +101,10 @@ class RoundsSettings:
             )
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for a manifest; where the run lies on this machine is left out."""
+        """Plain values for a manifest; where this run and an earlier one lie on this machine is left out."""
         told = asdict(self)
         told.pop("out")
+        told["data"].pop("parts_of")
         return told
 
 

@@ -21,6 +21,7 @@ from trainer.evaluation.compare import compare
 from trainer.pairs import picture_keys
 from trainer.round_manifest import RoundManifest, closed_rounds, round_folder, write_json, write_manifest
 from trainer.round_parts import Engine, Parts, check_parts, hash_data, labelled
+from trainer.round_people import write_people
 from trainer.round_settings import RoundsSettings
 from trainer.round_stages import Round, ask_labels, label_figures
 
@@ -98,6 +99,7 @@ class _Loop:
         if not path.is_file():
             if resume:
                 raise BadInputError(f"{self.out}: no run to resume ({RUN_FILE} is missing); start it without --resume.")
+            write_people(self.out, self.parts.part_of)
             write_json(path, story)
             return
         if not resume:
@@ -106,8 +108,9 @@ class _Loop:
         for name, value in story.items():
             if found.get(name) != value:
                 raise BadInputError(
-                    f"{self.out}: was started with another {name}, so going on would not be the same run. Give another "
-                    "--out, or the same configuration and pictures."
+                    f"{self.out}: was started with another {name}, so going on would not be the same run. Give the "
+                    "same configuration and pictures, or another --out; with this run's champion as [model] adapter, "
+                    "people keep their parts there."
                 )
 
     def go(self) -> Outcome:

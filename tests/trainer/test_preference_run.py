@@ -10,6 +10,7 @@ from tests.trainer.shards import write_shard
 from trainer.pairs import read_pairs
 from trainer.policy.adapter import read_manifest
 from trainer.preference_run import train_preference_run
+from trainer.round_people import read_people
 from trainer.round_settings import read_rounds
 
 CONFIG = Path(__file__).parents[2] / "trainer" / "configs" / "preference.toml"
@@ -44,6 +45,7 @@ def test_from_shards_to_an_adapter(tmp_path: Path) -> None:
     assert read_manifest(adapter)["story"]["method"] == "ipo"
     pairs = read_pairs(out / "pairs.jsonl")
     assert {pair.origin for pair in pairs} >= {"disagreement", "extra"}
+    assert set(read_people(out).values()) == {"train", "selection", "final"}
     assert any("before" in line and "after" in line for line in told)
     with pytest.raises(BadInputError, match="--resume"):
         train_preference_run(config, method="ipo", out=out)

@@ -17,6 +17,8 @@ from trainer.finetune import train_finetune
 from trainer.round_data import load_parts
 from trainer.round_engine import PolicyEngine
 from trainer.round_manifest import read_manifest
+from trainer.round_parts import Parts
+from trainer.round_people import earlier_people, read_people
 from trainer.round_run import train_rounds, with_epsilon
 from trainer.round_settings import RoundData, read_rounds
 from trainer.rounds import Outcome
@@ -153,6 +155,45 @@ def test_parts_are_of_different_people_and_a_split_that_leaks_is_refused(folder:
     (twins / "shard_00000.jsonl").write_text("".join(json.dumps(one) + "\n" for one in alone), encoding="utf-8")
     with pytest.raises(BadInputError, match="nearly the same picture"):
         load_parts(RoundData((str(twins),)), RUBRIC, 32, 0)
+
+
+def test_people_keep_their_parts_when_a_corpus_grows(folder: Path, tmp_path: Path) -> None:
+    def people(parts: Parts) -> dict[str, str]:
+        named = {"train": parts.train, "selection": parts.selection, "final": parts.final}
+        return {person: name for name, part in named.items() for person in part.persons}
+
+    few = RoundData((str(write_colours(tmp_path / "few", 120, contrast=8, seed=1)),))
+    many = RoundData((str(folder / "new"),))
+    before = load_parts(few, RUBRIC, 32, 0)
+    assert before.part_of == people(before)
+    assert len(before.part_of) == 20
+    forgetful = people(load_parts(many, RUBRIC, 32, 0))
+    assert any(forgetful[person] != part for person, part in before.part_of.items()), "else this shows nothing"
+    earlier = {**before.part_of, "who left": "final"}
+    after = load_parts(many, RUBRIC, 32, 0, earlier=earlier)
+    assert len(people(after)) == 40
+    assert {person: part for person, part in people(after).items() if person in before.part_of} == before.part_of
+    assert after.part_of == people(after) | {"who left": "final"}
+
+
+def test_a_later_run_finds_the_people_of_the_run_its_adapter_is_from(
+    folder: Path, finished: Outcome, tmp_path: Path
+) -> None:
+    settings = read_rounds(folder / "rounds.toml")
+    dealt = read_people(folder / "run")
+    assert set(dealt.values()) == {"train", "selection", "final"}
+    assert len(dealt) == 40
+    later = replace(settings, model=replace(settings.model, adapter=str(finished.champion)))
+    named = replace(settings, data=replace(settings.data, parts_of=str(folder / "run")))
+    assert earlier_people(later, tmp_path, resume=False) == earlier_people(named, tmp_path, resume=False) == dealt
+    assert earlier_people(settings, folder / "run", resume=True) == dealt
+    assert earlier_people(settings, tmp_path, resume=False) == {}
+    with pytest.raises(BadInputError, match=r"expected a run with people\.json, found none.*leave out parts_of"):
+        read_people(tmp_path)
+    for text in ("{", "[]", '{"p1": 3}'):
+        (tmp_path / "people.json").write_text(text, encoding="utf-8")
+        with pytest.raises(BadInputError, match=r"people\.json: "):
+            read_people(tmp_path)
 
 
 def test_two_corpora_keep_their_pictures_apart(folder: Path) -> None:

@@ -20,6 +20,7 @@ def test_shipped_configurations_read(name: str) -> None:
     assert settings.pairs.extra_share == 0.3
     assert (settings.preference.beta, settings.preference.gamma) == (0.1, 0.5)
     assert "out" not in settings.as_dict()
+    assert "parts_of" not in settings.as_dict()["data"]
 
 
 @pytest.mark.parametrize(
