@@ -193,15 +193,19 @@ class Prediction:
     adapter_id: str | None = None
     latency_ms: float = 0.0
     """This crop's share of its batch."""
+    shadow: Prediction | None = None
+    """What a challenger answered about the same crop: stored beside, never shown as the label."""
 
     def __post_init__(self) -> None:
         total = sum(self.probabilities.values())
-        if abs(total - 1.0) > 1e-4:
+        if not abs(total - 1.0) <= 1e-4:  # so that "not a number" is refused, too
             raise ValueError(f"probabilities of {self.crop_id} sum to {total:.6f}, expected 1")
         if self.best not in self.probabilities:
             raise ValueError(f"{self.best!r} is not one of the labels {sorted(self.probabilities)}")
         if self.label not in (self.best, UNSURE):
             raise ValueError(f"the label of {self.crop_id} is {self.label!r}, expected {self.best!r} or {UNSURE!r}")
+        if self.shadow is not None and self.shadow.crop_id != self.crop_id:
+            raise ValueError(f"the challenger of {self.crop_id} was asked about {self.shadow.crop_id}")
 
     @property
     def confidence(self) -> float:

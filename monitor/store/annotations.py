@@ -81,8 +81,14 @@ def keep_still(store: Store, crop_id: str, picture: bytes, origin: tuple[str, st
         _insert(connection, (crop_id, picture, now, None), (None, None, None, *origin))
 
 
-def record_prediction(store: Store, prediction: Prediction) -> int:
+def record_prediction(store: Store, prediction: Prediction, *, shadow: bool = False) -> int:
     """Keep what a model says about a kept crop; the same model's earlier answer is replaced. Returns its number.
+
+    Args:
+        store: open for writing.
+        prediction: on a crop that is kept.
+        shadow: a challenger said it: it is kept beside, and never given as what the model said. What the same model
+            said while it was in use stays so.
 
     Raises:
         StoreError: no such crop.
@@ -93,11 +99,12 @@ def record_prediction(store: Store, prediction: Prediction) -> int:
         crop_no = _crop_no(store, connection, prediction.crop_id)
         connection.execute("INSERT OR IGNORE INTO models (model_id, adapter_id) VALUES (?, ?)", model)
         (number,) = connection.execute(
-            "INSERT INTO crop_predictions (crop_no, model_no, rubric_id, label, best, probabilities, predicted_at) "
-            "SELECT ?, model_no, ?, ?, ?, ?, ? FROM models WHERE model_id = ? AND adapter_id = ? "
+            "INSERT INTO crop_predictions (crop_no, model_no, rubric_id, label, best, probabilities, predicted_at, "
+            "shadow) SELECT ?, model_no, ?, ?, ?, ?, ?, ? FROM models WHERE model_id = ? AND adapter_id = ? "
             "ON CONFLICT (crop_no, model_no, rubric_id) DO UPDATE SET label = excluded.label, best = excluded.best, "
-            "probabilities = excluded.probabilities, predicted_at = excluded.predicted_at RETURNING prediction_no",
-            (crop_no, prediction.rubric_id, prediction.label, prediction.best, said, now, *model),
+            "probabilities = excluded.probabilities, predicted_at = excluded.predicted_at, "
+            "shadow = min(shadow, excluded.shadow) RETURNING prediction_no",
+            (crop_no, prediction.rubric_id, prediction.label, prediction.best, said, now, shadow, *model),
         ).fetchone()
     return int(number)
 

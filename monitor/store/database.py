@@ -136,6 +136,14 @@ class Store:
             self._labels.pop(lecture.lecture_id, None)
             self._forget_the_past(now)
 
+    def use_model(self, lecture_id: str, model_id: str, adapter_id: str | None) -> None:
+        """Record which model the lecture goes on with; each observation names its own all the same."""
+        with self.writing(f"changing the model of {lecture_id}") as (connection, _):
+            connection.execute(
+                "UPDATE lectures SET model_id = ?, adapter_id = ? WHERE lecture_no = ?",
+                (model_id, adapter_id, self._lecture_no(lecture_id)),
+            )
+
     def resume_point(self, lecture_id: str) -> ResumePoint | None:
         """Where to go on, taking the lecture for this writer; None: no such lecture, or no moment in it yet.
 

@@ -32,6 +32,8 @@ def commit_with_crops(store: Store, moment: Moment, *, kept_s: float = REVIEW_KE
                 continue
             place = (moment.lecture_id, crop.student_id, moment.pts_s)
             if keep_crop(store, prediction.crop_id, crop.picture, place, kept_s=kept_s):
+                if prediction.shadow is not None:
+                    record_prediction(store, prediction.shadow, shadow=True)
                 record_prediction(store, prediction)
                 priorities = {prediction.crop_id: crop.priority}
                 queue_crops(store, priorities, prediction.rubric_id, crop.reason, annotators=annotators)

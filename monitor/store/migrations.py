@@ -263,7 +263,22 @@ _WISHES = Migration(
     ),
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _REVIEW, _WISHES)
+_SHADOW = Migration(
+    "what a challenger answers beside the model in use",
+    (
+        # On the row of the observation, so that they go wherever it goes: merged, split off, erased.
+        "ALTER TABLE observations ADD COLUMN shadow_no INTEGER REFERENCES models",
+        "ALTER TABLE observations ADD COLUMN shadow_label TEXT",
+        "ALTER TABLE observations ADD COLUMN shadow_best TEXT",
+        "ALTER TABLE observations ADD COLUMN shadow_confidence REAL",
+        """CREATE INDEX observations_by_shadow ON observations (shadow_no, model_no, best, shadow_best)
+            WHERE shadow_no IS NOT NULL""",
+        # 1: said by a challenger in shadow, and never shown as what the model said.
+        "ALTER TABLE crop_predictions ADD COLUMN shadow INTEGER NOT NULL DEFAULT 0",
+    ),
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _REVIEW, _WISHES, _SHADOW)
 
 
 def stored_version(connection: sqlite3.Connection, path: Path) -> int:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitor.schema import Moment, Observation, Presence
+from monitor.schema import Moment, Observation, Prediction, Presence
 from monitor.store.encoding import pack_probabilities, time_text
 from monitor.store.roster import Roster
 
-_NOT_JUDGED = (None,) * 8
+_NOT_JUDGED = (None,) * 12
 
 
 class MomentWriter:
@@ -66,17 +66,25 @@ class MomentWriter:
                 rows.append((*place, Presence.OPTED_OUT.value, *_NOT_JUDGED))
             else:
                 rows.append((*place, seen.presence.value, *self._judgement(seen)))
-        self._connection.executemany(f"INSERT INTO observations VALUES ({', '.join('?' * 16)})", rows)
+        self._connection.executemany(f"INSERT INTO observations VALUES ({', '.join('?' * 20)})", rows)
 
     def _judgement(self, seen: Observation) -> tuple[str | float | bytes | None, ...]:
-        """state, label, best, confidence, probabilities, model_no, crop_id, latency_ms."""
+        """state, label, best, confidence, probabilities, model_no, crop_id, latency_ms, and four of a challenger's."""
         found = seen.prediction
         if found is None:
             return (seen.state, *_NOT_JUDGED[1:])
         packed = pack_probabilities(found.probabilities, self._labels, found.crop_id)
         confidence = float(np.float32(found.confidence))  # as the packed probability has it
         model_no = self._model_no(found.model_id, found.adapter_id or "")
-        return seen.state, found.label, found.best, confidence, packed, model_no, found.crop_id, found.latency_ms
+        said = (found.label, found.best, confidence, packed, model_no, found.crop_id, found.latency_ms)
+        return seen.state, *said, *self._shadow(found.shadow)
+
+    def _shadow(self, found: Prediction | None) -> tuple[str | float | None, ...]:
+        """model_no, label, best, confidence of a challenger."""
+        if found is None:
+            return (None,) * 4
+        model_no = self._model_no(found.model_id, found.adapter_id or "")
+        return model_no, found.label, found.best, float(np.float32(found.confidence))
 
     def _model_no(self, model_id: str, adapter_id: str) -> int:
         found = self._connection.execute(

@@ -79,14 +79,17 @@ def double_annotations(reader: StoreReader, rubric_id: str) -> list[tuple[Annota
     ]
 
 
-def predictions_on(reader: StoreReader, crop_id: str) -> dict[int, Prediction]:
-    """What models said about a kept crop, by prediction_id, newest last."""
+def predictions_on(reader: StoreReader, crop_id: str, *, shadow: bool = False) -> dict[int, Prediction]:
+    """What models said about a kept crop, by prediction_id, newest last.
+
+    shadow: instead of theirs the answers of challengers, which were only asked beside them.
+    """
     rows = reader.rows(
         """SELECT prediction_no, crop_id, coalesce(student_id, ''), coalesce(c.pts_s, 0), p.label, best, probabilities,
             model_id, p.rubric_id, adapter_id
         FROM crop_predictions p JOIN crops c USING (crop_no) JOIN models USING (model_no)
-        LEFT JOIN students USING (student_no) WHERE crop_id = ? ORDER BY predicted_at, prediction_no""",
-        crop_id,
+        LEFT JOIN students USING (student_no) WHERE crop_id = ? AND shadow = ? ORDER BY predicted_at, prediction_no""",
+        *(crop_id, shadow),
     )
     return {row[0]: _prediction(row[1:]) for row in rows}
 
@@ -178,7 +181,8 @@ def current_predictions(reader: StoreReader, rubric_id: str) -> dict[str, tuple[
         for row in reader.rows(
             """SELECT crop_id, best, coalesce(student_id, nullif(person, ''), crop_id), model_id
             FROM crop_predictions p JOIN crops c USING (crop_no) JOIN models USING (model_no)
-            LEFT JOIN students USING (student_no) WHERE p.rubric_id = ? ORDER BY predicted_at, prediction_no""",
+            LEFT JOIN students USING (student_no) WHERE p.rubric_id = ? AND NOT shadow
+            ORDER BY predicted_at, prediction_no""",
             rubric_id,
         )
     }

@@ -1,7 +1,8 @@
 """Which crops of a lecture are worth a person's look, within a budget. Records in, a choice out; it sees no picture.
 
-Three kinds: the model was not sure; its answer stands against those before it; and, whatever it said, one crop at a
-steady pace, so that agreement can be told without favour. The same lecture gives the same choice, also when resumed.
+Four kinds: a challenger in shadow answers something else; the model was not sure; its answer stands against those
+before it; and, whatever it said, one crop at a steady pace, so that agreement can be told without favour. The same
+lecture gives the same choice, also when resumed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from monitor.schema import UNSURE, Observation, Prediction
 
 SHARES = {"uncertain": 0.5, "flicker": 0.25, "random": 0.25}
 """How the budget of an hour is divided."""
+SHADOWED_SHARES = {"challenger": 0.3, "uncertain": 0.3, "flicker": 0.15, "random": 0.25}
+"""The same while a challenger is asked as well."""
 STUDENT_GAP_S = 10.0
 """Two crops of one student are so far apart at least: neighbours look alike."""
 UNCERTAIN_MARGIN = 0.2
@@ -22,7 +25,7 @@ UNCERTAIN_MARGIN = 0.2
 SAVED_UP_S = 600.0
 """What was not spent in so much time is not saved for later; a lecture begins with it."""
 FIRST_RANDOM_S = 30.0
-BANDS = {"uncertain": 3.0, "flicker": 1.0}
+BANDS = {"challenger": 3.0, "uncertain": 3.0, "flicker": 1.0}
 """What a kind's priorities begin at; each reaches one further. Random ones lie anywhere, so that they come up too."""
 TOP_PRIORITY = 4.0
 
@@ -56,8 +59,9 @@ class ReviewChooser:
         """The crops of this moment that are worth keeping; each student at most once."""
         if self.per_hour <= 0:
             return []
-        self._save_up(pts_s)
         judged = [seen for seen in observations if seen.prediction is not None]
+        shadowed = any(seen.prediction.shadow for seen in judged if seen.prediction)
+        self._save_up(pts_s, SHADOWED_SHARES if shadowed else SHARES)
         chosen: dict[str, Worth] = {}
         picked = self._random(pts_s, judged)
         if picked is not None:
@@ -75,12 +79,12 @@ class ReviewChooser:
         recent = {who: at_s for who, at_s in self._kept_at_s.items() if at_s + STUDENT_GAP_S > (self._at_s or 0.0)}
         return {"saved": self._saved, "at_s": self._at_s, "random_at_s": self._random_at_s, "kept_at_s": recent}
 
-    def _save_up(self, pts_s: float) -> None:
-        for kind, share in SHARES.items():
+    def _save_up(self, pts_s: float, shares: Mapping[str, float]) -> None:
+        for kind, share in shares.items():
             a_second = self.per_hour * share / 3600
             most = max(1.0, a_second * SAVED_UP_S)
             gained = a_second * max(0.0, pts_s - self._at_s) if self._at_s is not None else most
-            self._saved[kind] = min(most, self._saved.get(kind, 0.0) + gained)
+            self._saved[kind] = min(most, self._saved.get(kind, most) + gained)
         self._at_s = pts_s
 
     def _may_keep(self, worth: Worth, pts_s: float) -> bool:
@@ -104,6 +108,9 @@ def _reason(seen: Observation) -> Worth | None:
     """Why this answer is worth a look, or None."""
     prediction = seen.prediction
     assert prediction is not None  # only those judged come here
+    other = prediction.shadow
+    if other is not None and other.best != prediction.best:
+        return Worth(seen.student_id, "challenger", BANDS["challenger"] + min(prediction.confidence, other.confidence))
     first, second = sorted(prediction.probabilities.values(), reverse=True)[:2]
     if prediction.label == UNSURE or first - second < UNCERTAIN_MARGIN:
         return Worth(seen.student_id, "uncertain", BANDS["uncertain"] + (1.0 - (first - second)))

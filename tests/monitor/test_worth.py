@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 from monitor.schema import UNSURE, Observation
-from monitor.timeline.worth import SHARES, STUDENT_GAP_S, TOP_PRIORITY, ReviewChooser, Worth
+from monitor.timeline.worth import SHADOWED_SHARES, SHARES, STUDENT_GAP_S, TOP_PRIORITY, ReviewChooser, Worth
 from tests.monitor.builders import observation, prediction
 
 
@@ -62,3 +63,42 @@ def test_resumed_it_goes_on_to_the_same() -> None:
     begun = lecture(150, first)
     rest = lecture(250, ReviewChooser(120, json.loads(json.dumps(first.state()))), first=150)
     assert begun + rest == whole
+
+
+def disputed(student_id: str, pts_s: float) -> Observation:
+    """The model is sure, and its challenger says something else."""
+    plain = observation(student_id, pts_s)
+    assert plain.prediction is not None
+    said = replace(plain.prediction, shadow=prediction(student_id, pts_s, "paper", 0.7))
+    return replace(plain, prediction=said)
+
+
+def test_where_two_models_disagree_a_person_is_asked() -> None:
+    (worth,) = ReviewChooser(60).choose(5.0, [disputed("s01", 5.0)])
+    assert (worth.student_id, worth.reason, worth.priority) == ("s01", "challenger", 3.7)
+
+
+def test_a_challenger_that_agrees_asks_for_nothing() -> None:
+    plain = observation("s01", 5.0)
+    assert plain.prediction is not None
+    agreed = replace(plain, prediction=replace(plain.prediction, shadow=prediction("s01", 5.0, "screen", 0.5)))
+    assert ReviewChooser(60).choose(5.0, [agreed]) == []
+
+
+def test_a_challenger_that_always_disagrees_costs_no_more_than_its_share() -> None:
+    chooser = ReviewChooser(60)
+    kept = Counter(
+        worth.reason
+        for at_s in range(3600)
+        for worth in chooser.choose(float(at_s), [disputed(f"s{n:02d}", at_s) for n in range(1, 13)])
+    )
+    assert kept.total() <= 60 * (1 + 1 / 6) + 1
+    assert 18 <= kept["challenger"] <= 60 * SHADOWED_SHARES["challenger"] * (1 + 1 / 6) + 1
+    assert kept["random"] >= 14, "agreement is measured all the same"
+
+
+def test_a_challenger_may_come_in_the_middle_of_a_lecture() -> None:
+    chooser = ReviewChooser(60)
+    lecture(120, chooser)
+    resumed = ReviewChooser(60, json.loads(json.dumps(chooser.state())))
+    assert "challenger" in {worth.reason for worth in resumed.choose(121.0, [disputed("s01", 121.0)])}
