@@ -57,12 +57,7 @@ def students_chart(
         .encode(
             x=_time_axis("from_s", until_s),
             x2="to_s:Q",
-            y=alt.Y(
-                "student:N",
-                sort=list(students),
-                title=None,
-                axis=alt.Axis(ticks=False, domain=False, grid=False, labelFlush=False, labelPadding=8),
-            ),
+            y=_student_axis(students),
             color=_colors("kind", colors),
             tooltip=[
                 alt.Tooltip("student:N", title="Student"),
@@ -96,12 +91,7 @@ def heat_chart(
         .encode(
             x=_time_axis("from_s", until_s),
             x2="to_s:Q",
-            y=alt.Y(
-                "student:N",
-                sort=list(students),
-                title=None,
-                axis=alt.Axis(ticks=False, domain=False, grid=False, labelFlush=False, labelPadding=8),
-            ),
+            y=_student_axis(students),
             color=_colors("state", colors),
             opacity=alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.12, 1]), legend=None),
             stroke=alt.condition(cell, alt.value("#8A8F96"), alt.value(None)),
@@ -123,6 +113,11 @@ def _time_axis(field: str, until_s: float) -> alt.X:
     axis = alt.Axis(values=list(range(0, int(until_s) + 1, step)), labelExpr=_CLOCK, grid=False, ticks=False)
     scale = alt.Scale(domain=[0, max(until_s, 1.0)], nice=False)
     return alt.X(f"{field}:Q", title=None, scale=scale, axis=axis)
+
+
+def _student_axis(students: Sequence[str]) -> alt.Y:
+    axis = alt.Axis(ticks=False, domain=False, grid=False, labelFlush=False, labelPadding=8)
+    return alt.Y("student:N", sort=list(students), title=None, axis=axis)
 
 
 def _share_axis() -> alt.Axis:

@@ -2,13 +2,6 @@
 // An answer gets its id here and stays in the outbox until Python says that it is stored: a rerun in the middle of a
 // click, a lost connection or a reloaded tab neither loses one nor stores one twice. Texts go in as text, never as markup.
 
-const SVG = "http://www.w3.org/2000/svg";
-const MARKS = [
-  "M5 0A5 5 0 1 0 5 10A5 5 0 1 0 5 0Z",
-  "M.6.6H9.4V9.4H.6Z",
-  "M5-.6L10.6 5L5 10.6L-.6 5Z",
-  "M5 .2L10 9.4H0Z",
-];
 const OUTBOX = "classroom-review-outbox";
 const CACHED_MAX = 80;
 const HELP = [
@@ -177,11 +170,6 @@ function said(board, item) {
   return value;
 }
 
-function newId() {
-  return crypto.randomUUID ? crypto.randomUUID() : Array.from(crypto.getRandomValues(new Uint8Array(16)),
-    (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 function readOutbox() {
   try {
     return JSON.parse(sessionStorage.getItem(OUTBOX) ?? "[]");
@@ -237,26 +225,6 @@ function stop(board) {
 
 // --- painting --------------------------------------------------------------------------------------------------------
 
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
-function make(tag, className = "", text = null) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== null) node.textContent = text;
-  return node;
-}
-
-function mark(number) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "-1 -1 12 12");
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", MARKS[number % MARKS.length]);
-  svg.append(path);
-  return svg;
-}
-
 function paint(board) {
   const { data, root, find } = board;
   const item = board.items[board.at];
@@ -295,20 +263,16 @@ function paintChoices(board, item) {
   const { data, find } = board;
   const group = find(".choices");
   const choices = [...data.labels, { name: null, phrase: "can't tell", key: "0" }];
-  const key = JSON.stringify(choices);
-  if (group.dataset.key !== key) {
-    group.dataset.key = key;
-    group.replaceChildren(...choices.map((choice) => {
-      const button = make("button");
-      button.type = "button";
-      button.dataset.label = choice.name ?? "";
-      if (choice.color) button.style.setProperty("--state", choice.color);
-      if (choice.color) button.append(mark(choice.mark));
-      button.append(make("span", "", choice.phrase), make("kbd", "", choice.key));
-      button.addEventListener("click", () => answer(board, choice.name));
-      return button;
-    }));
-  }
+  refill(group, JSON.stringify(choices), () => choices.map((choice) => {
+    const button = make("button");
+    button.type = "button";
+    button.dataset.label = choice.name ?? "";
+    if (choice.color) button.style.setProperty("--state", choice.color);
+    if (choice.color) button.append(mark(choice.mark));
+    button.append(make("span", "", choice.phrase), make("kbd", "", choice.key));
+    button.addEventListener("click", () => answer(board, choice.name));
+    return button;
+  }));
   const now = said(board, item);
   [...group.children].forEach((button, i) => button.setAttribute("aria-pressed", String(now === choices[i].name)));
 }

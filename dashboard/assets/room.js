@@ -2,14 +2,6 @@
 // nothing flickers. Text from outside (names) goes in through textContent alone, never as markup.
 // It knows nothing of the store: all counting and wording is done in Python.
 
-const SVG = "http://www.w3.org/2000/svg";
-// One shape a label beside its colour: circle, square, diamond, triangle, then again.
-const MARKS = [
-  "M5 0A5 5 0 1 0 5 10A5 5 0 1 0 5 0Z",
-  "M.6.6H9.4V9.4H.6Z",
-  "M5-.6L10.6 5L5 10.6L-.6 5Z",
-  "M5 .2L10 9.4H0Z",
-];
 const ICONS = {
   unsure: "M8 1.6a6.4 6.4 0 1 0 0 12.8A6.4 6.4 0 0 0 8 1.6zM6.1 6.4a1.9 1.9 0 1 1 2.9 1.6c-.7.4-1 .8-1 1.5M8 11.7v.1",
   camera_off: "M2 2l12 12M5 4.5H9.5V9M9.5 11.5h-7v-7M9.5 7.2l4.5-2v5.8",
@@ -66,7 +58,7 @@ function openRoom(root) {
 // Each wish has an id made here and is sent until Python says that it is done, so that none is lost or done twice.
 
 function ask(room, wish) {
-  room.outbox.push({ id: crypto.randomUUID?.() ?? String(Math.random()).slice(2, 18), lecture: room.data.lecture, ...wish });
+  room.outbox.push({ id: newId(), lecture: room.data.lecture, ...wish });
   room.tell([...room.outbox]);
   paintControls(room);
 }
@@ -99,45 +91,14 @@ function tileKey(room, student, event) {
 
 // --- small pieces ---------------------------------------------------------------------------------------------------
 
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
 function set(node, name, value) {
   if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
-}
-
-function make(tag, className = "", text = null) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== null) node.textContent = text;
-  return node;
-}
-
-function drawn(tag, attributes = {}) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-}
-
-function mark(number, color) {
-  const svg = drawn("svg", { class: "mark", viewBox: "-1 -1 12 12", "aria-hidden": "true" });
-  svg.append(drawn("path", { d: MARKS[number % MARKS.length] }));
-  if (color) svg.style.color = color;
-  return svg;
 }
 
 function icon(name) {
   const svg = drawn("svg", { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true" });
   svg.append(drawn("path", { d: ICONS[name] ?? ICONS.unsure }));
   return svg;
-}
-
-// Rebuild the children of a node only when what they stand for has changed.
-function refill(node, key, build) {
-  if (node.dataset.key === key) return;
-  node.dataset.key = key;
-  node.replaceChildren(...build());
 }
 
 // --- the room in one sentence ---------------------------------------------------------------------------------------
