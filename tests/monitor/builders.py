@@ -11,6 +11,16 @@ LABELS = ("screen", "paper", "wander")
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
 
+class Clock:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
 def lecture(lecture_id: str = "algebra", source: str = "webcam:0", rubric_id: str = "attention") -> Lecture:
     return Lecture(lecture_id, source, rubric_id, started_at=START)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import threading
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -36,31 +35,16 @@ from monitor.store.review import (
     queue_counts,
     waiting,
 )
-from tests.monitor.builders import lecture, moment, prediction
+from tests.monitor.builders import Clock, lecture, moment, prediction
 
 RUBRIC = load_rubric("attention")
 PICTURE = b"\x89PNG a student"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    with Store.open(tmp_path / "classroom.db", durable=False, clock=clock) as opened:
-        opened.begin_lecture(lecture())
-        opened.commit(moment(0, students=["s01", "s02"]))
-        yield opened
+def store(store: Store) -> Store:
+    store.commit(moment(0, students=["s01", "s02"]))
+    return store
 
 
 def keep(store: Store, crop_id: str = "c1", student_id: str = "s01") -> str:

@@ -9,8 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,32 +19,10 @@ from monitor.rubric import Label, Rubric
 from monitor.schema import Lecture, Observation, Presence
 from monitor.store.database import MonitorStatus, Store, StoreReader
 from monitor.store.erasure import set_opt_out
-from tests.monitor.builders import START, lecture, moment, observation, prediction
+from tests.monitor.builders import START, Clock, lecture, moment, observation, prediction
 
 ROOT = Path(__file__).parents[2]
 STUDENTS = [f"s{i:02d}" for i in range(1, 26)]
-
-
-class Clock:
-    """A clock that tests move."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    with Store.open(tmp_path / "classroom.db", durable=False, clock=clock) as opened:
-        opened.begin_lecture(lecture())
-        yield opened
 
 
 def rows_of(store: Store) -> list[tuple[int, str]]:
