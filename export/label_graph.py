@@ -1,4 +1,4 @@
-"""The label graph: uint8 crops in, the exact log-probability of every label out, in one forward pass.
+"""The label graph: image tokens in, the exact log-probability of every label out, in one forward pass.
 
 The question stands before the image, so its keys and values are constants. After the image tokens come the label
 tokens, packed as a tree: each sees the prompt and its own ancestors only. It does not know files or quantization.
@@ -6,11 +6,8 @@ tokens, packed as a tree: each sees the prompt and its own ancestors only. It do
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,8 +19,6 @@ from export.towers import Rotary, TextLayer, VisionTower
 from monitor.errors import BadInputError
 from monitor.vlm.prompt import answer_text, prompt_text
 
-INPUT, OUTPUT = "pixels", "label_log_probs"
-_OPSET = 20
 _NEVER = -1e9  # finite: a fused kernel adds it to scores, and -inf minus -inf is not a number
 
 
@@ -71,12 +66,11 @@ class LabelGraph(nn.Module):
     The packed sequence is: image tokens, suffix, label-tree nodes. "Tail" below means suffix and nodes.
     """
 
-    def __init__(self, model: Any, packed: PackedPrompt, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, model: Any, packed: PackedPrompt) -> None:
         super().__init__()
         text, config = model.model.text_model, model.config.text_config
         if config.hidden_act != "silu":
             raise ValueError(f"the text tower knows silu only, found {config.hidden_act!r}")
-        self.vision = VisionTower(model, mean, std)
         self.image_tokens = packed.image_tokens
         self.layers = nn.ModuleList(TextLayer(layer, config) for layer in text.layers)
         self.norm, self.head = text.norm, model.lm_head
@@ -91,9 +85,8 @@ class LabelGraph(nn.Module):
         self.bias: Tensor
         self.tail: Tensor
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(B, S, S, 3) uint8 RGB to (B, labels) log-probabilities; over free text, so they need not sum to one."""
-        images = self.vision(pixels)
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, image tokens, D) to (B, labels) log-probabilities; over free text, so they need not sum to one."""
         batch = images.shape[0]
         states = torch.cat((images, self.tail.expand(batch, -1, -1)), dim=1)
         for number, layer in enumerate(self._text_layers()):
@@ -150,30 +143,24 @@ class LabelGraph(nn.Module):
         self.step_labels: Tensor
 
 
-def build(checkpoint: Checkpoint, rubric_id: str) -> LabelGraph:
-    """The label graph of a checkpoint for one rubric, as a torch module."""
-    packed = pack(checkpoint, checkpoint.asked(rubric_id))
-    return LabelGraph(checkpoint.model, packed, checkpoint.card["mean"], checkpoint.card["std"]).eval()
+class ScoringModel(nn.Module):
+    """Both graphs of a bundle, one after the other."""
+
+    def __init__(self, vision: VisionTower, label: LabelGraph) -> None:
+        super().__init__()
+        self.vision, self.label = vision, label
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(B, S, S, 3) uint8 RGB to (B, labels) log-probabilities."""
+        scores: Tensor = self.label(self.vision(pixels))
+        return scores
 
 
-def write_onnx(graph: LabelGraph, image_size: int, path: Path) -> None:
-    """Export the graph in fp32 with a free batch size."""
-    pixels = torch.zeros(2, image_size, image_size, 3, dtype=torch.uint8)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells that torchvision, which nobody needs, is absent
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch warns of its own code
-        program = torch.onnx.export(
-            graph,
-            (pixels,),
-            dynamo=True,
-            opset_version=_OPSET,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes={"pixels": {0: torch.export.Dim("batch", min=1, max=4096)}},
-            verbose=False,
-        )
-    assert program is not None
-    program.save(str(path), external_data=False)
+def build(checkpoint: Checkpoint, rubric_id: str) -> ScoringModel:
+    """What a checkpoint's graphs for one rubric compute, as torch modules."""
+    card, packed = checkpoint.card, pack(checkpoint, checkpoint.asked(rubric_id))
+    vision = VisionTower(checkpoint.model, card["mean"], card["std"])
+    return ScoringModel(vision, LabelGraph(checkpoint.model, packed)).eval()
 
 
 def _encode(tokenizer: Any, text: str) -> list[int]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from export.calibrate import Calibration
 from export.checkpoint import Asked, Checkpoint
-from monitor.bundle import FORMAT, GRAPH, MANIFEST, sha256_of
+from monitor.bundle import FORMAT, GRAPH, MANIFEST, VISION, sha256_of
 
 _ELSEWHERE = (
     "model_id",
@@ -33,13 +33,15 @@ def describe_bundle(
     for path in sorted(folder.iterdir()):
         data = path.read_bytes()
         files[path.name] = {"sha256": sha256_of(data), "bytes": len(data)}
+    graphs = sha256_of("".join(files[name]["sha256"] for name in (VISION, GRAPH)).encode())
     return {
         "format": FORMAT,
-        "model_id": f"{opened.card['model_id']}-{files[GRAPH]['sha256'][:8]}",
+        "model_id": f"{opened.card['model_id']}-{graphs[:8]}",
         "created_by": f"classroom-monitor {_version()}",
         "license": "Apache-2.0",
         "image_size": int(opened.card["image_size"]),
         "quantization": quantization,
+        "vision": VISION,
         "rubrics": {
             asked.rubric_id: {
                 "graph": GRAPH,

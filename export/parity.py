@@ -5,29 +5,25 @@ Below the bar there is no bundle. It does not know how a graph was made.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 
 from export.checkpoint import Asked, Checkpoint
 from export.figures import softmax
-from export.label_graph import INPUT, OUTPUT
+from export.graph_files import GraphFiles
+from export.graph_runs import score
 from monitor.errors import BundleError
 from monitor.vlm.prompt import answer_text, prompt_text
 
 AGREEMENT = 0.99
 """At least this share of crops must keep their label."""
 GRAPH_GAP = 1e-3
-"""At most so much may a label's log-probability differ between the fp32 graph and plain transformers."""
-_BATCH = 32
-_TIMED_BATCH = 25
+"""At most so much may a label's log-probability differ between the fp32 graphs and plain transformers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +42,6 @@ class Parity:
         return {key: round(value, 5) if isinstance(value, float) else value for key, value in asdict(self).items()}
 
 
-def open_graph(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
-    """A label graph, ready to score."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def score(session: onnxruntime.InferenceSession, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Label log-probabilities, (N, labels), of crops (N, side, side, 3)."""
-    batches = [pixels[start : start + _BATCH] for start in range(0, len(pixels), _BATCH)]
-    return np.concatenate([session.run([OUTPUT], {INPUT: batch})[0] for batch in batches])
-
-
 def compare(reference: NDArray[Any], found: NDArray[Any]) -> Parity:
     """Agreement of two tables of label log-probabilities, (N, labels) each."""
     gaps = np.abs(softmax(reference) - softmax(found)).max(axis=1)
@@ -77,7 +58,7 @@ def require(what: str, parity: Parity, bar: float = AGREEMENT) -> None:
     if parity.agreement < bar:
         raise BundleError(
             f"{what}: expected the label of the fp32 graph in {bar:.1%} of crops, found {parity.agreement:.2%} of "
-            f" {parity.crops} (worst probability gap {parity.worst_gap:.3f}). No bundle was written. "
+            f"{parity.crops} (worst probability gap {parity.worst_gap:.3f}). No bundle was written. "
             "Try another quantization, or train longer: a model at odds with itself changes with any rounding."
         )
 
@@ -97,34 +78,19 @@ def plain_scores(checkpoint: Checkpoint, asked: Asked, pixels: NDArray[np.uint8]
     return torch.stack(columns, dim=1).numpy()
 
 
-def require_exact(checkpoint: Checkpoint, asked: Asked, graph: Path, pixels: NDArray[np.uint8]) -> float:
+def require_exact(checkpoint: Checkpoint, asked: Asked, files: GraphFiles, pixels: NDArray[np.uint8]) -> float:
     """The largest gap between the fp32 graph and plain transformers, in log-probability.
 
     Raises:
         BundleError: the gap is larger than rounding explains.
     """
-    gap = float(np.abs(plain_scores(checkpoint, asked, pixels) - score(open_graph(graph), pixels)).max())
+    gap = float(np.abs(plain_scores(checkpoint, asked, pixels) - score(files, pixels)).max())
     if gap > GRAPH_GAP:
         raise BundleError(
             f"{checkpoint.folder}: the fp32 label graph differs from plain transformers: expected at most {GRAPH_GAP} "
             f"in log-probability, found {gap:.5f}. The architecture is not the one that the label graph knows."
         )
     return gap
-
-
-def time_per_crop_ms(path: Path, pixels: NDArray[np.uint8], repeats: int = 9) -> float:
-    """Processor milliseconds a crop on one core at batch 25: the median, which others on the machine disturb little."""
-    session = open_graph(path)
-    batch = np.resize(pixels, (_TIMED_BATCH, *pixels.shape[1:]))
-    session.run([OUTPUT], {INPUT: batch})
-    median_s = float(np.median([_timed(session, batch) for _ in range(repeats)]))
-    return round(median_s / _TIMED_BATCH * 1e3, 3)
-
-
-def _timed(session: onnxruntime.InferenceSession, batch: NDArray[np.uint8]) -> float:
-    started = time.process_time()
-    session.run([OUTPUT], {INPUT: batch})
-    return time.process_time() - started
 
 
 def _label_scores(model: Any, ids: Sequence[int], start: int, images: torch.Tensor) -> torch.Tensor:

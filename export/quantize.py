@@ -1,4 +1,4 @@
-"""Makes a label graph small: int8 weights, with static or dynamic activations.
+"""Makes graphs small: int8 weights, with static or dynamic activations.
 
 Weights keep 7 of their 8 bits, per channel: without VNNI, an x86 processor adds two 8 x 8-bit products in 16 bits and
 would overflow, and a laptop would answer differently from the machine that measured. This file judges nothing.
@@ -17,7 +17,8 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 
-from export.label_graph import INPUT
+from export.graph_files import GraphFiles, files_in, strip
+from export.graph_runs import GraphRun
 from monitor.errors import BadInputError, BundleError
 
 _SMALLEST = 4096  # smaller matrices cost nothing and hold exact tables
@@ -25,13 +26,11 @@ _BATCH = 16
 _MOST_CROPS = 256
 
 
-def _static(source: Path, target: Path, crops: NDArray[np.uint8]) -> None:
-    if not len(crops):
-        raise BadInputError("static quantization needs calibration crops, found none: render held-out crops first")
+def _static(source: Path, target: Path, seen: NDArray[Any]) -> None:
     quantize_static(
         str(source),
         str(target),
-        _Crops(crops[:_MOST_CROPS]),
+        _Batches(source, seen),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=["MatMul"],
         nodes_to_exclude=_small_products(source),
@@ -44,7 +43,7 @@ def _static(source: Path, target: Path, crops: NDArray[np.uint8]) -> None:
     )
 
 
-def _dynamic(source: Path, target: Path, crops: NDArray[np.uint8]) -> None:
+def _dynamic(source: Path, target: Path, seen: NDArray[Any]) -> None:
     quantize_dynamic(
         str(source),
         str(target),
@@ -57,65 +56,48 @@ def _dynamic(source: Path, target: Path, crops: NDArray[np.uint8]) -> None:
     )
 
 
-METHODS: dict[str, Callable[[Path, Path, NDArray[np.uint8]], None]] = {"int8-static": _static, "int8-dynamic": _dynamic}
+METHODS: dict[str, Callable[[Path, Path, NDArray[Any]], None]] = {"int8-static": _static, "int8-dynamic": _dynamic}
 """In order of preference: with static ranges, a crop's answer does not depend on the others in its batch."""
 
 
-def quantize(method: str, source: Path, target: Path, crops: NDArray[np.uint8]) -> None:
-    """Write a quantized copy of an fp32 graph.
+def quantize(method: str, source: GraphFiles, folder: Path, crops: NDArray[np.uint8]) -> GraphFiles:
+    """Write quantized copies of two fp32 graphs.
 
     Args:
         method: a key of METHODS.
-        source: the fp32 graph.
-        target: the file to write.
-        crops: (N, side, side, 3) RGB pictures like those it will see; static ranges are taken from them.
+        source: the fp32 graphs.
+        folder: where to write; it need not exist.
+        crops: (N, side, side, 3) RGB pictures like those they will see; static ranges are taken from them.
 
     Raises:
         BadInputError: an unknown method, or no crops to take ranges from.
+        BundleError: a product was left in fp32.
     """
     if method not in METHODS:
         raise BadInputError(f"no quantization {method!r}: choose from {', '.join(METHODS)}")
+    if not len(crops):
+        raise BadInputError("quantization needs calibration crops, found none: render held-out crops first")
+    folder.mkdir(parents=True, exist_ok=True)
+    target, crops = files_in(folder), crops[:_MOST_CROPS]
     with _quiet():
-        METHODS[method](source, target, crops)
-    _require_integers(target)
-    strip(target)
+        METHODS[method](source.vision, target.vision, crops)
+        METHODS[method](source.label, target.label, GraphRun(source).see(crops))
+    for path in (target.vision, target.label):
+        _require_integers(path)
+        strip(path)
+    return target
 
 
-def strip(path: Path) -> None:
-    """Remove what tools note in a graph: stack traces and paths of the machine that exported it."""
-    model = onnx.load(str(path))
-    model.doc_string = ""
-    del model.metadata_props[:]
-    _strip_graph(model.graph)
-    for function in model.functions:
-        function.doc_string = ""
-        del function.metadata_props[:]
-        for node in function.node:
-            _strip_one(node)
-    onnx.save(model, str(path))
+class _Batches(CalibrationDataReader):
+    """Hands what a graph shall see to the quantizer, batch by batch."""
 
+    def __init__(self, graph: Path, seen: NDArray[Any]) -> None:
+        self._name = onnx.load(str(graph)).graph.input[0].name
+        self._batches = iter([seen[start : start + _BATCH] for start in range(0, len(seen), _BATCH)])
 
-def _strip_graph(graph: Any) -> None:
-    _strip_one(graph)
-    for part in (graph.node, graph.initializer, graph.input, graph.output, graph.value_info):
-        for one in part:
-            _strip_one(one)
-
-
-def _strip_one(one: Any) -> None:
-    one.doc_string = ""
-    del one.metadata_props[:]
-
-
-class _Crops(CalibrationDataReader):
-    """Hands calibration crops to the quantizer, batch by batch."""
-
-    def __init__(self, crops: NDArray[np.uint8]) -> None:
-        self._batches = iter([crops[start : start + _BATCH] for start in range(0, len(crops), _BATCH)])
-
-    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
         batch = next(self._batches, None)
-        return None if batch is None else {INPUT: batch}
+        return None if batch is None else {self._name: batch}
 
 
 def _small_products(path: Path) -> list[str]:

@@ -6,13 +6,16 @@ what does not depend on the picture is computed once. They know nothing of label
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from export.operators import attend, gelu_tanh, rms_norm, rotate, split_heads
+
+Matrices = Mapping[str, tuple[tuple[str, int], ...]]
+"""Per product of a layer, the matrices of the checkpoint that it joins: their names and output widths."""
 
 
 def joined(*layers: Any) -> nn.Linear:
@@ -25,6 +28,11 @@ def joined(*layers: Any) -> nn.Linear:
     return merged
 
 
+def widths(module: Any, *names: str) -> tuple[tuple[str, int], ...]:
+    """Names of linear layers with their output widths."""
+    return tuple((name, int(getattr(module, name).weight.shape[0])) for name in names)
+
+
 class VisionLayer(nn.Module):
     """One block of the vision encoder."""
 
@@ -35,6 +43,12 @@ class VisionLayer(nn.Module):
         attention = layer.self_attn
         self.qkv = joined(attention.q_proj, attention.k_proj, attention.v_proj)
         self.out, self.fc1, self.fc2 = attention.out_proj, layer.mlp.fc1, layer.mlp.fc2
+        self.matrices: Matrices = {
+            "qkv": widths(attention, "q_proj", "k_proj", "v_proj"),
+            "out": widths(attention, "out_proj"),
+            "fc1": widths(layer.mlp, "fc1"),
+            "fc2": widths(layer.mlp, "fc2"),
+        }
 
     def forward(self, states: Tensor) -> Tensor:
         """(B, patches, D) to the same shape."""
@@ -93,6 +107,12 @@ class TextLayer(nn.Module):
         self.qkv = joined(attention.q_proj, attention.k_proj, attention.v_proj)
         self.out, self.gate_up, self.down = attention.o_proj, joined(mlp.gate_proj, mlp.up_proj), mlp.down_proj
         self.norm1, self.norm2 = layer.input_layernorm, layer.post_attention_layernorm
+        self.matrices: Matrices = {
+            "qkv": widths(attention, "q_proj", "k_proj", "v_proj"),
+            "out": widths(attention, "o_proj"),
+            "gate_up": widths(mlp, "gate_proj", "up_proj"),
+            "down": widths(mlp, "down_proj"),
+        }
 
     def project(self, states: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries (B, T, heads * d), rotated keys and values (B, T, key_heads * d)."""

@@ -20,16 +20,19 @@ from export import parity
 from export.calibrate import COVERAGE, Calibration, choose_threshold, describe, fit_temperature
 from export.checkpoint import CARD, Asked, Checkpoint, open_checkpoint
 from export.figures import calibration_error, rounded, softmax
+from export.graph_files import GraphFiles, write_graphs
+from export.graph_runs import score, time_per_crop_ms
 from export.heldout import Heldout, read_heldout, read_measured, read_recipe
-from export.label_graph import build, write_onnx
+from export.label_graph import build
+from export.lora_inputs import Site, add_inputs, find_sites
 from export.manifest import describe_bundle, write_manifest
 from export.measure import measure
 from export.model_card import render_card
 from export.probes import probe
-from export.quantize import METHODS, quantize, strip
+from export.quantize import METHODS, quantize
 from export.staging import require_replaceable, staged_folder
 from export.trainable import require_same_labels, write_trainable
-from monitor.bundle import GRAPH, MANIFEST, open_bundle
+from monitor.bundle import MANIFEST, open_bundle
 from monitor.errors import BadInputError
 
 _EXACT_CROPS = 8
@@ -37,10 +40,10 @@ _EXACT_CROPS = 8
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One quantized graph with its measurements."""
+    """The quantized graphs, with inputs for an adapter, and what was measured of them."""
 
     method: str
-    path: Path
+    files: GraphFiles
     scores: NDArray[np.float32]
     """On all held-out crops."""
     parity: parity.Parity
@@ -100,7 +103,8 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
             halves = stack.enter_context(staged_folder(trainable))
             weights = write_trainable(checkpoint, halves)
             figures["trainable"] = {**weights, **require_same_labels(halves, asked, crops.pixels[crops.clear], direct)}
-        shutil.copyfile(chosen.path, folder / GRAPH)
+        for graph in (chosen.files.vision, chosen.files.label):
+            shutil.copyfile(graph, folder / graph.name)
         shutil.copyfile(checkpoint / "tokenizer.json", folder / "tokenizer.json")
         manifest = {**describe_bundle(opened, asked, calibration, chosen.method, folder), "figures": figures}
         (folder / "README.md").write_text(render_card(manifest), encoding="utf-8", newline="\n")
@@ -113,21 +117,20 @@ def _quantize_best(
     opened: Checkpoint, asked: Asked, crops: Heldout, work: Path, methods: Sequence[str], min_agreement: float
 ) -> tuple[Candidate, dict[str, Any]]:
     """The first quantization that passes, and what all of them measured."""
-    plain = work / "fp32.onnx"
-    write_onnx(build(opened, asked.rubric_id), int(opened.card["image_size"]), plain)
-    strip(plain)
+    model = build(opened, asked.rubric_id)
+    plain = write_graphs(model, int(opened.card["image_size"]), work / "fp32")
     gap = parity.require_exact(opened, asked, plain, crops.pixels[:_EXACT_CROPS])
-    reference = parity.score(parity.open_graph(plain), crops.pixels)
-    fit = crops.pixels[crops.in_first_half]
-    candidates = [_measure(method, plain, work, reference, crops.pixels, fit) for method in methods]
+    reference = score(plain, crops.pixels)
+    sites = find_sites(model.label, plain.label)
+    candidates = [_measure(method, plain, sites, work / method, reference, crops) for method in methods]
     passed = [candidate for candidate in candidates if candidate.parity.agreement >= min_agreement]
     if not passed:
         best = max(candidates, key=lambda candidate: candidate.parity.agreement)
         parity.require(f"{opened.folder} as {best.method}", best.parity, min_agreement)
     measured = {
         "fp32": {
-            "mb": round(plain.stat().st_size / 1e6, 2),
-            "ms_per_crop_1core": parity.time_per_crop_ms(plain, crops.pixels),
+            "mb": round(plain.size_bytes / 1e6, 2),
+            "ms_per_crop_1core": time_per_crop_ms(plain, crops.pixels),
             "worst_log_prob_gap_to_transformers": round(gap, 7),
         },
         "quantizations": {candidate.method: candidate.figures for candidate in candidates},
@@ -137,23 +140,18 @@ def _quantize_best(
 
 
 def _measure(
-    method: str,
-    plain: Path,
-    work: Path,
-    reference: NDArray[np.float32],
-    pixels: NDArray[np.uint8],
-    fit: NDArray[np.uint8],
+    method: str, plain: GraphFiles, sites: Sequence[Site], folder: Path, reference: NDArray[np.float32], crops: Heldout
 ) -> Candidate:
-    path = work / f"{method}.onnx"
-    quantize(method, plain, path, fit)
-    scores = parity.score(parity.open_graph(path), pixels)
+    files = quantize(method, plain, folder, crops.pixels[crops.in_first_half])
+    add_inputs(files.label, sites)
+    scores = score(files, crops.pixels)
     found = parity.compare(reference, scores)
     figures = {
-        "mb": round(path.stat().st_size / 1e6, 2),
-        "ms_per_crop_1core": parity.time_per_crop_ms(path, pixels),
+        "mb": round(files.size_bytes / 1e6, 2),
+        "ms_per_crop_1core": time_per_crop_ms(files, crops.pixels),
         **found.as_dict(),
     }
-    return Candidate(method, path, scores, found, figures)
+    return Candidate(method, files, scores, found, figures)
 
 
 def _calibrate_and_report(
@@ -182,7 +180,7 @@ def _calibrate_and_report(
 
 def _report(chosen: Candidate, asked: Asked, pictures: Heldout, calibration: Calibration) -> dict[str, Any]:
     """What the graph that ships says of a set that calibration knows nothing of."""
-    scores = parity.score(parity.open_graph(chosen.path), pictures.pixels)
+    scores = score(chosen.files, pictures.pixels)
     probabilities = softmax(scores, calibration.temperature)
     return measure(probabilities, pictures, asked.labels, calibration.abstain_threshold)
 

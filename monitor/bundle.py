@@ -16,11 +16,13 @@ from typing import Any
 from monitor.errors import BundleError, RubricError
 from monitor.rubric import Rubric
 
-FORMAT = 1
-"""Version of the manifest that this program reads and writes."""
+FORMAT = 2
+"""Version of the manifest that this program writes; 1, where one graph did all and took no adapters, is still read."""
 MANIFEST = "manifest.json"
+VISION = "vision.onnx"
+"""From format 2 on: the graph that turns pixels into image tokens, once for all rubrics and adapters."""
 GRAPH = "label_graph.onnx"
-"""The graph of a bundle's first rubric."""
+"""The graph of a bundle's first rubric: image tokens (in format 1 pixels) to label scores."""
 _SHIPPED = Path(__file__).parent / "assets" / "bundle"
 _REPAIR = "Install the package again, or export the bundle again."
 _KEYS = ("model_id", "image_size", "files", "rubrics")
@@ -54,6 +56,8 @@ class Bundle:
     image_size: int
     """Side in pixels of the square that the graph reads."""
     rubrics: Mapping[str, TrainedRubric]
+    vision: str | None = None
+    """Name of the graph that makes image tokens; None in format 1, whose label graphs read pixels themselves."""
 
     def read(self, name: str) -> bytes:
         """The checked bytes of one file.
@@ -103,10 +107,11 @@ def open_bundle(path: Path | None = None) -> Bundle:
     for name in manifest["files"]:
         _read_checked(folder, name, manifest["files"])
     rubrics = {key: _trained(folder, key, entry) for key, entry in manifest["rubrics"].items()}
-    foreign = [rubric.graph for rubric in rubrics.values() if rubric.graph not in manifest["files"]]
+    vision = str(manifest["vision"]) if manifest["format"] > 1 else None
+    foreign = [graph for graph in _graphs(rubrics, vision) if graph not in manifest["files"]]
     if foreign:
         raise BundleError(f"{folder / MANIFEST}: the graph {foreign[0]!r} is not among its files. {_REPAIR}")
-    return Bundle(folder, manifest, str(manifest["model_id"]), int(manifest["image_size"]), rubrics)
+    return Bundle(folder, manifest, str(manifest["model_id"]), int(manifest["image_size"]), rubrics, vision)
 
 
 def sha256_of(data: bytes) -> str:
@@ -150,10 +155,11 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"{path}: made by a newer version: expected format {FORMAT} at most, found {version}. "
             "Update classroom-monitor."
         )
-    absent = [key for key in _KEYS if key not in manifest]
+    needed = _KEYS if version == 1 else (*_KEYS, "vision")
+    absent = [key for key in needed if key not in manifest]
     if absent or not manifest["rubrics"]:
         missing = ", ".join(absent) or "any rubric"
-        raise BundleError(f"{path}: incomplete: expected {', '.join(_KEYS)}; missing: {missing}. {_REPAIR}")
+        raise BundleError(f"{path}: incomplete: expected {', '.join(needed)}; missing: {missing}. {_REPAIR}")
     return dict(manifest)
 
 
@@ -177,6 +183,10 @@ def _read_checked(folder: Path, name: str, files: Mapping[str, Any]) -> bytes:
             f"found {len(data)} bytes with {found[:12]}…. {_REPAIR}"
         )
     return data
+
+
+def _graphs(rubrics: Mapping[str, TrainedRubric], vision: str | None) -> list[str]:
+    return [*([] if vision is None else [vision]), *(rubric.graph for rubric in rubrics.values())]
 
 
 def _trained(folder: Path, rubric_id: str, entry: Mapping[str, Any]) -> TrainedRubric:

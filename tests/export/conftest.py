@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from export.checkpoint import open_checkpoint
-from export.label_graph import build, write_onnx
-from export.quantize import strip
+from export.graph_files import GraphFiles, write_graphs
+from export.label_graph import build
 from export.write_bundle import export_bundle
 from tests.export.checkpoints import SIDE, write_checkpoint, write_shards, write_stills
 
@@ -26,12 +26,9 @@ def heldout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def plain_graph(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoint's fp32 graph, as an export writes it."""
-    path = tmp_path_factory.mktemp("plain") / "fp32.onnx"
-    write_onnx(build(open_checkpoint(checkpoint), "attention"), SIDE, path)
-    strip(path)
-    return path
+def plain_graphs(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> GraphFiles:
+    """The checkpoint's fp32 graphs, as an export writes them."""
+    return write_graphs(build(open_checkpoint(checkpoint), "attention"), SIDE, tmp_path_factory.mktemp("plain"))
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from export.checkpoint import open_checkpoint
+from export.graph_files import GraphFiles
+from export.graph_runs import GraphRun
 from export.label_graph import build, pack
-from export.parity import open_graph, score
 from monitor.errors import BadInputError
 from monitor.rubric import load_rubric, parse_rubric
 from tests.export.checkpoints import SIDE, plain_scores, random_pixels, write_checkpoint
@@ -59,18 +60,22 @@ def test_one_pass_scores_every_label_as_transformers_does_one_by_one(seed: int, 
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
-def test_exported_graph_takes_any_batch_and_answers_as_transformers_does(checkpoint: Path, plain_graph: Path) -> None:
+def test_exported_graph_takes_any_batch_and_answers_as_transformers_does(
+    checkpoint: Path, plain_graphs: GraphFiles
+) -> None:
     pixels = random_pixels(7, SIDE)
     expected = plain_scores(checkpoint, pixels, load_rubric("attention")).numpy()
-    session = open_graph(plain_graph)
+    run = GraphRun(plain_graphs)
     for batch in (1, 3, 7):
-        np.testing.assert_allclose(score(session, pixels[:batch]), expected[:batch], atol=1e-4, rtol=0)
+        np.testing.assert_allclose(run.score(pixels[:batch]), expected[:batch], atol=1e-4, rtol=0)
 
 
-def test_graph_computes_no_more_rows_of_the_head_than_the_labels_need(checkpoint: Path, plain_graph: Path) -> None:
+def test_graph_computes_no_more_rows_of_the_head_than_the_labels_need(
+    checkpoint: Path, plain_graphs: GraphFiles
+) -> None:
     opened = open_checkpoint(checkpoint)
     packed = pack(opened, opened.asked("attention"))
-    shapes = onnx.shape_inference.infer_shapes(onnx.load(plain_graph)).graph.value_info
+    shapes = onnx.shape_inference.infer_shapes(onnx.load(plain_graphs.label)).graph.value_info
     vocabulary = opened.model.config.text_config.vocab_size
     rows = {
         dims[1].dim_value
@@ -80,10 +85,11 @@ def test_graph_computes_no_more_rows_of_the_head_than_the_labels_need(checkpoint
     assert rows == {len(packed.tree.tokens) + 1}
 
 
-def test_exported_file_tells_nothing_of_the_machine_that_wrote_it(plain_graph: Path) -> None:
-    written = plain_graph.read_bytes()
-    assert str(Path(__file__).parents[2]).encode() not in written
-    assert b"site-packages" not in written
+def test_exported_file_tells_nothing_of_the_machine_that_wrote_it(plain_graphs: GraphFiles) -> None:
+    for path in (plain_graphs.vision, plain_graphs.label):
+        written = path.read_bytes()
+        assert str(Path(__file__).parents[2]).encode() not in written
+        assert b"site-packages" not in written
 
 
 def test_card_without_the_pictures_mean_is_refused(tmp_path: Path) -> None:

@@ -20,13 +20,14 @@ from tests.export.checkpoints import SIDE, plain_scores, random_pixels, write_sh
 
 def test_manifest_vouches_for_each_file_and_tells_how_it_was_measured(bundle_folder: Path) -> None:
     manifest = json.loads((bundle_folder / "manifest.json").read_text(encoding="utf-8"))
-    assert set(manifest["files"]) == {"label_graph.onnx", "tokenizer.json"}
+    assert set(manifest["files"]) == {"vision.onnx", "label_graph.onnx", "tokenizer.json"}
     for name, entry in manifest["files"].items():
         assert entry["sha256"] == sha256_of((bundle_folder / name).read_bytes())
     rubric = load_rubric("attention")
     assert manifest["rubrics"]["attention"]["labels"] == list(rubric.names)
     assert manifest["model_id"].startswith("tiny-random-")
-    assert manifest["model_id"].endswith(manifest["files"]["label_graph.onnx"]["sha256"][:8])
+    digests = [manifest["files"][name]["sha256"] for name in ("vision.onnx", "label_graph.onnx")]
+    assert manifest["model_id"].endswith(sha256_of("".join(digests).encode())[:8])
     assert manifest["figures"]["fp32"]["worst_log_prob_gap_to_transformers"] < 1e-4
     assert set(manifest["figures"]["quantizations"]) == {"int8-static", "int8-dynamic"}
     assert manifest["figures"]["calibration"]["coverage"] >= 0.9

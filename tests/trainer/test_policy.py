@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from export.checkpoint import open_checkpoint
-from export.label_graph import LabelGraph
+from export.label_graph import build
 from export.label_graph import pack as pack_for_export
 from monitor.bundle import sha256_of
 from monitor.errors import BadInputError, BundleError
@@ -149,7 +149,7 @@ def test_a_crop_becomes_the_same_pixels_and_ids_as_at_run_time(base: Path) -> No
     assert policy.prompt_ids(QUESTION) == [*packed.prefix, *markers, *packed.suffix]
     answers = [policy.answer_ids(phrase) for phrase in PHRASES]
     assert answers == [[token for _, token in steps] for steps in packed.tree.steps]
-    graph = LabelGraph(checkpoint.model, packed, checkpoint.card["mean"], checkpoint.card["std"]).eval()
+    graph = build(checkpoint, "attention")
     with torch.no_grad():  # and so the graph that ships, before it is quantised, gives the same scores
         shipped = graph(torch.from_numpy(runtime.copy())[None])
         ours = policy.answer_logps(policy.image_features(policy.prepare([crop])), policy.prompt_ids(QUESTION), answers)
