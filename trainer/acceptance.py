@@ -34,7 +34,7 @@ class AcceptanceSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.level < 1 or self.draws < 100:
             raise BadInputError(
-                f"[acceptance]: level lies in 0 to below 1 and draws at 100 or more, found {self.level}, {self.draws}"
+                f"level lies in 0 to below 1 and draws at 100 or more, found {self.level}, {self.draws}"
             )
 
 

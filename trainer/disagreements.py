@@ -55,7 +55,7 @@ class SamplingSettings:
     def __post_init__(self) -> None:
         if self.draws < 0 or self.temperature <= 0 or self.gaze_margin_deg < 0:
             raise BadInputError(
-                f"[sampling]: draws and gaze_margin_deg are 0 or more, temperature is over 0; found {self.draws}, "
+                f"draws and gaze_margin_deg are 0 or more, temperature is over 0; found {self.draws}, "
                 f"{self.gaze_margin_deg} and {self.temperature}"
             )
 

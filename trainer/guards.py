@@ -47,10 +47,10 @@ class GuardSettings:
 
     def __post_init__(self) -> None:
         if self.shuffles < 1 or self.chosen_window < 1 or self.most_pairs < 1:
-            raise BadInputError("[guards]: shuffles, chosen_window and most_pairs must be 1 or more.")
+            raise BadInputError("shuffles, chosen_window and most_pairs must be 1 or more.")
         if self.start_tolerance <= 0 or self.chosen_fall_nats <= 0 or not 0 <= self.least_fall < 1:
             raise BadInputError(
-                "[guards]: start_tolerance and chosen_fall_nats must be above 0 and least_fall lie in 0 to below 1, "
+                "start_tolerance and chosen_fall_nats must be above 0 and least_fall lie in 0 to below 1, "
                 f"found {self.start_tolerance}, {self.chosen_fall_nats} and {self.least_fall}"
             )
 

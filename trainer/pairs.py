@@ -79,7 +79,7 @@ class PairSettings:
         shares = (self.extra_share, self.paraphrase_share, self.gaze_share)
         if not all(0 <= share <= 1 for share in shares) or not 0 < self.least_weight <= 1:
             raise BadInputError(
-                f"[pairs]: the three shares lie in 0 to 1 and least_weight over 0 and at most at 1, found {shares} "
+                f"the three shares lie in 0 to 1 and least_weight over 0 and at most at 1, found {shares} "
                 f"and {self.least_weight}"
             )
 

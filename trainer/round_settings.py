@@ -15,7 +15,7 @@ from trainer.disagreements import SamplingSettings
 from trainer.guards import GuardSettings
 from trainer.pairs import PairSettings
 from trainer.preference.settings import PreferenceSettings
-from trainer.settings import fill, read_table
+from trainer.settings import fill_run, read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class RoundData:
     def __post_init__(self) -> None:
         if min(self.selection_share, self.final_share) <= 0 or self.selection_share + self.final_share >= 1:
             raise BadInputError(
-                "[data]: selection_share and final_share must be above 0 and leave people to learn from, found "
+                "selection_share and final_share must be above 0 and leave people to learn from, found "
                 f"{self.selection_share} and {self.final_share}"
             )
 
@@ -124,12 +124,7 @@ def read_rounds(path: Path) -> RoundsSettings:
         "guards": GuardSettings,
         "acceptance": AcceptanceSettings,
     }
-    for name, kind in tables.items():
-        if name in table:
-            table[name] = fill(kind, table[name], f"{path}, [{name}]")
-    if not isinstance(table.get("name"), str):
-        raise BadInputError(f"{path}: 'name' must be a text, found {table.get('name')!r}")
-    settings: RoundsSettings = fill(RoundsSettings, table, str(path))
+    settings: RoundsSettings = fill_run(RoundsSettings, table, tables, path)
     if not settings.data.corpora:
         raise BadInputError(f"{path}, [data]: 'corpora' must name at least one corpus.")
     if not settings.model.base:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,12 +130,7 @@ def read_settings(path: Path) -> SftSettings:
     if isinstance(data.get("data"), dict) and isinstance(renders := data["data"].get("render"), list):
         data["data"]["render"] = [fill(RenderSettings, one, f"{path}, [[data.render]]") for one in renders]
     tables = {"data": DataSettings, "teacher": TeacherSettings, "training": TrainingSettings}
-    for name, kind in tables.items():
-        if name in data:
-            data[name] = fill(kind, data[name], f"{path}, [{name}]")
-    if not isinstance(data.get("name"), str):
-        raise BadInputError(f"{path}: 'name' must be a text, found {data.get('name')!r}")
-    settings: SftSettings = fill(SftSettings, data, str(path))
+    settings: SftSettings = fill_run(SftSettings, data, tables, path)
     for name, steps, minutes in (("training", settings.training.steps, settings.training.minutes),):
         if steps <= 0 and minutes <= 0:
             raise BadInputError(f"{path}, [{name}]: give steps or minutes, one of them above 0.")
@@ -155,12 +151,32 @@ def read_table(path: Path) -> dict[str, Any]:
         raise BadInputError(f"{path}: not valid TOML: {error}") from error
 
 
+def fill_run(kind: type[Any], data: dict[str, Any], tables: Mapping[str, type[Any]], path: Path) -> Any:
+    """The dataclass `kind` of a whole file, which has a name; those of its tables that are dataclasses come first.
+
+    Args:
+        kind: what the file describes.
+        data: from `read_table`.
+        tables: name of a table -> its dataclass.
+        path: of the file.
+
+    Raises:
+        BadInputError: as `fill` does, or no name.
+    """
+    filled = {name: fill(tables[name], own, f"{path}, [{name}]") for name, own in data.items() if name in tables}
+    if not isinstance(data.get("name"), str):
+        raise BadInputError(f"{path}: 'name' must be a text, found {data.get('name')!r}")
+    return fill(kind, {**data, **filled}, str(path))
+
+
 def fill(kind: type[Any], values: dict[str, Any], where: str) -> Any:
     """The dataclass `kind` of a table; whole numbers do for floats, lists for tuples.
 
     Raises:
-        BadInputError: an unknown key or a value of the wrong type, named with `where`.
+        BadInputError: an unknown key, a value of the wrong type, or what the class itself refuses; named with `where`.
     """
+    if not isinstance(values, dict):
+        raise BadInputError(f"{where}: must be a table, found {values!r}")
     fields = {one.name: one for one in dataclasses.fields(kind)}
     unknown = sorted(set(values) - set(fields))
     if unknown:
@@ -173,4 +189,7 @@ def fill(kind: type[Any], values: dict[str, Any], where: str) -> Any:
         if isinstance(default, bool | int | float | str | tuple) and type(value) is not type(default):
             raise BadInputError(f"{where}: {key!r} must be {type(default).__name__}, found {written!r}")
         given[key] = value
-    return kind(**given)
+    try:
+        return kind(**given)
+    except BadInputError as error:
+        raise BadInputError(f"{where}: {error}") from error

@@ -13,7 +13,7 @@ from trainer.finetune import LearningSettings
 from trainer.guards import GuardSettings
 from trainer.pairs import PairSettings
 from trainer.preference.settings import PreferenceSettings
-from trainer.settings import fill, read_table
+from trainer.settings import fill, fill_run, read_table
 
 ARMS = (
     "shipped", "sft-generic", "sft-specific", "rounds-hadpo", "once-hadpo", "sft-longer", "rounds-dpo", "rounds-kto",
@@ -103,13 +103,7 @@ def read_plan(path: Path) -> Plan:
     Raises:
         BadInputError: no such file, broken TOML, an unknown key or arm, or a bad value; each named.
     """
-    table = read_table(path)
-    for name, kind in _TABLES.items():
-        if name in table:
-            table[name] = fill(kind, table[name], f"{path}, [{name}]")
-    if not isinstance(table.get("name"), str):
-        raise BadInputError(f"{path}: 'name' must be a text, found {table.get('name')!r}")
-    plan: Plan = fill(Plan, table, str(path))
+    plan: Plan = fill_run(Plan, read_table(path), _TABLES, path)
     unknown = sorted(set(plan.arms) - set(ARMS))
     if unknown:
         raise BadInputError(f"{path}: unknown arm {unknown[0]!r}; known are {', '.join(ARMS)}")

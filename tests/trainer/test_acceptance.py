@@ -1,5 +1,7 @@
 """Acceptance: a challenger that takes from one class to give to another does not become the champion."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -96,6 +98,6 @@ def test_selection_and_final_students_are_different_people() -> None:
 
 
 @pytest.mark.parametrize("change", [{"level": 1.0}, {"draws": 10}])
-def test_bad_acceptance_settings_are_refused(change: dict[str, float]) -> None:
-    with pytest.raises(BadInputError, match=r"\[acceptance\]"):
-        AcceptanceSettings(**change)  # type: ignore[arg-type]  # a field of any type
+def test_bad_acceptance_settings_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(BadInputError, match="level lies in"):
+        AcceptanceSettings(**change)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from monitor.errors import BadInputError
-from trainer.settings import fill, read_table
+from trainer.settings import fill_run, read_table
 
 OBJECTIVES = ("answer", "labels")
 PROMPTS = ("specific", "generic")
@@ -130,15 +130,7 @@ def read_finetune_settings(path: Path) -> FinetuneSettings:
     """
     data = read_table(path)
     tables = {"base": BaseSettings, "lora": AdapterSettings, "data": CorpusSettings, "training": LearningSettings}
-    for name, kind in tables.items():
-        if name in data:
-            try:
-                data[name] = fill(kind, data[name], f"{path}, [{name}]")
-            except BadInputError as error:
-                raise error if str(path) in str(error) else BadInputError(f"{path}, [{name}]: {error}") from error
-    if not isinstance(data.get("name"), str):
-        raise BadInputError(f"{path}: 'name' must be a text, found {data.get('name')!r}")
-    settings: FinetuneSettings = fill(FinetuneSettings, data, str(path))
+    settings: FinetuneSettings = fill_run(FinetuneSettings, data, tables, path)
     _check(settings, path)
     return settings
 

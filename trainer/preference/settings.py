@@ -71,28 +71,28 @@ class PreferenceSettings:
         _one_of("precision", self.precision, PRECISIONS)
         for name in ("learning_rate", "batch_size", "gradient_accumulation", "save_every", "sft_batch_size"):
             if getattr(self, name) <= 0:
-                raise BadInputError(f"[preference]: {name!r} must be above 0, found {getattr(self, name)}")
+                raise BadInputError(f"{name!r} must be above 0, found {getattr(self, name)}")
         if self.epochs <= 0 and self.steps <= 0:
-            raise BadInputError("[preference]: give epochs or steps, one of them above 0.")
+            raise BadInputError("give epochs or steps, one of them above 0.")
         if self.beta <= 0 and self.method != "grpo":
-            raise BadInputError(f"[preference]: 'beta' must be above 0, found {self.beta}")
+            raise BadInputError(f"'beta' must be above 0, found {self.beta}")
         self._check_method()
 
     def _check_method(self) -> None:
         if not 0 <= self.epsilon < MOST_INVERTED:
             raise BadInputError(
-                f"[preference]: 'epsilon' must lie from 0 to below {MOST_INVERTED}, found {self.epsilon}: where two "
+                f"'epsilon' must lie from 0 to below {MOST_INVERTED}, found {self.epsilon}: where two "
                 "of five pairs are inverted, they say too little to learn from. Annotate again what is disputed."
             )
         if self.method == "kto" and self.batch_size < 2:
-            raise BadInputError("[preference]: kto compares answers within a batch; 'batch_size' must be 2 or more.")
+            raise BadInputError("kto compares answers within a batch; 'batch_size' must be 2 or more.")
         if self.method == "grpo" and (self.generations < 2 or self.batch_size % self.generations):
             raise BadInputError(
-                f"[preference]: grpo compares 'generations' (2 or more) answers to one question; 'batch_size' "
+                f"grpo compares 'generations' (2 or more) answers to one question; 'batch_size' "
                 f"{self.batch_size} must be a multiple of it, found {self.generations}."
             )
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise BadInputError(f"[preference]: {name!r} must be one of {', '.join(allowed)}, found {value!r}")
+        raise BadInputError(f"{name!r} must be one of {', '.join(allowed)}, found {value!r}")
