@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -69,10 +70,10 @@ def test_a_clean_split_has_a_clean_report() -> None:
 
 
 @pytest.mark.parametrize("change", [compressed, smaller, brighter, next_frame])
-def test_copies_are_found_and_named(change: object) -> None:
+def test_copies_are_found_and_named(change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> None:
     train, test = faces(200, 1), faces(100, 2)
     for row in range(10):
-        test[row * 7] = change(train[row * 11])  # type: ignore[operator]  # pytest hands the function over as an object
+        test[row * 7] = change(train[row * 11])
     parts = {"train": pictures(train, "a"), "test": pictures(test, "b")}
     report = leakage_report(parts)
     expected = {(f"row {row * 11}", f"row {row * 7}") for row in range(10)}

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,9 +117,9 @@ def test_without_the_extra_it_says_what_to_install(data: DataSettings, monkeypat
     ],
 )
 def test_contradictions_are_refused_before_anything_is_drawn(
-    data: DataSettings, tmp_path: Path, change: dict[str, object], message: str
+    data: DataSettings, tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
-    first = replace(data.render[0], **{"seed": 98, **change})  # type: ignore[arg-type]  # one of many fields
+    first = replace(data.render[0], **{"seed": 98, **change})
     with pytest.raises(BadInputError, match=message):
         render_missing(replace(data, render=(first, data.render[1])), quiet=True)
     assert not (tmp_path / "train").exists()
