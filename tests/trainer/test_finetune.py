@@ -15,6 +15,7 @@ import torch
 
 from monitor.errors import BadInputError, BundleError
 from monitor.rubric import load_rubric
+from tests.trainer.configs import CONFIGS, with_changes
 from tests.trainer.policies import write_base
 from tests.trainer.shards import write_shard
 from trainer.corpora.record import NO_LABEL, PictureSet
@@ -26,7 +27,6 @@ from trainer.policy import LoraSettings, Policy, load_policy
 from trainer.policy.lora import Trainable
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = ROOT / "trainer" / "configs"
 RUBRIC = load_rubric("attention")
 QUICK = LearningSettings(steps=6, batch_size=6, learning_rate=1e-2, save_every=4, paraphrased=0.4, probes=0.3)
 
@@ -103,21 +103,14 @@ def test_what_a_kill_leaves_on_disk_is_enough(base: Path, pictures: PictureSet, 
 def _config(folder: Path, base: Path, **changes: str) -> Path:
     for number in range(2):
         write_shard(folder / "shards", number)
-    text = (CONFIGS / "finetune-lora.toml").read_text(encoding="utf-8")
-    changes = {
+    small = {
         "runs/embedded": base.as_posix(),
         "runs/renders/domain": (folder / "shards").as_posix(),
         "steps = 400": "steps = 12",
         "batch_size = 48": "batch_size = 8",
         "views = 6": "views = 2\nsave_every = 5",
-        **changes,
     }
-    for old, new in changes.items():
-        assert old in text
-        text = text.replace(old, new)
-    path = folder / "config.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
+    return with_changes(folder / "config.toml", "finetune-lora.toml", {**small, **changes})
 
 
 KILLED = """

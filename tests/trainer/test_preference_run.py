@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from monitor.errors import BadInputError
+from tests.trainer.configs import CONFIGS, with_changes
 from tests.trainer.policies import write_base
 from tests.trainer.shards import write_shard
 from trainer.pairs import read_pairs
@@ -13,7 +14,7 @@ from trainer.preference_run import train_preference_run
 from trainer.round_people import read_people
 from trainer.round_settings import read_rounds
 
-CONFIG = Path(__file__).parents[2] / "trainer" / "configs" / "preference.toml"
+CONFIG = CONFIGS / "preference.toml"
 
 
 def test_the_shipped_configuration_reads() -> None:
@@ -26,19 +27,15 @@ def test_from_shards_to_an_adapter(tmp_path: Path) -> None:
     for number in range(2):
         write_shard(tmp_path / "shards", number, pictures=60, size=32 * 4)
     base = write_base(tmp_path / "base", seed=2)
-    text = CONFIG.read_text(encoding="utf-8")
-    for old, new in (
+    small = {
         # Noise with a square in one of four places: nearly copies of each other.
-        ('"runs/renders/elsewhere"]', f'"{(tmp_path / "shards").as_posix()}"]\nrefuse_copies = false'),
-        ("runs/embedded", base.as_posix()),
-        ("draws = 4", "draws = 1"),
-        ("epochs = 2.0", "steps = 3"),
-        ("batch_size = 32\nsft", "batch_size = 8\nsft"),
-    ):
-        assert old in text, old
-        text = text.replace(old, new)
-    config = tmp_path / "config.toml"
-    config.write_text(text, encoding="utf-8")
+        '"runs/renders/elsewhere"]': f'"{(tmp_path / "shards").as_posix()}"]\nrefuse_copies = false',
+        "runs/embedded": base.as_posix(),
+        "draws = 4": "draws = 1",
+        "epochs = 2.0": "steps = 3",
+        "batch_size = 32\nsft": "batch_size = 8\nsft",
+    }
+    config = with_changes(tmp_path / "config.toml", CONFIG.name, small)
     told: list[str] = []
     out = tmp_path / "run"
     adapter = train_preference_run(config, method="ipo", out=out, tell=told.append)

@@ -9,6 +9,7 @@ import pytest
 
 from monitor.errors import BadInputError, BundleError
 from monitor.rubric import load_rubric
+from tests.trainer.configs import with_changes
 from tests.trainer.policies import write_base
 from trainer.corpora.record import NO_LABEL
 from trainer.evaluation.run import Extras, run_evaluation
@@ -23,7 +24,6 @@ from trainer.round_run import train_rounds, with_epsilon
 from trainer.round_settings import RoundData, read_rounds
 from trainer.rounds import Outcome
 
-CONFIGS = Path(__file__).parents[2] / "trainer" / "configs"
 RUBRIC = load_rubric("attention")
 
 
@@ -46,16 +46,6 @@ def write_colours(folder: Path, pictures: int, *, contrast: int, cast: int = 0, 
     return folder
 
 
-def with_changes(folder: Path, name: str, text: str, changes: dict[str, str]) -> Path:
-    """A configuration with some lines changed."""
-    for old, new in changes.items():
-        assert old in text, old
-        text = text.replace(old, new)
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 def sft_config(folder: Path, base: Path) -> Path:
     text = f"""name = "tiny-sft"
 [base]
@@ -69,7 +59,9 @@ batch_size = 12
 learning_rate = 4e-3
 paraphrased = 0.1
 """
-    return with_changes(folder, "sft.toml", text, {})
+    path = folder / "sft.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def rounds_config(folder: Path, base: Path, adapter: Path, corpus: Path) -> Path:
@@ -77,8 +69,7 @@ def rounds_config(folder: Path, base: Path, adapter: Path, corpus: Path) -> Path
         'corpora = ["runs/renders/tiny-rounds"]': f'corpora = ["{corpus.as_posix()}"]',
         'base = "runs/tiny"': f'base = "{base.as_posix()}"\nadapter = "{adapter.as_posix()}"',
     }
-    text = (CONFIGS / "rounds-tiny.toml").read_text(encoding="utf-8")
-    return with_changes(folder, "rounds.toml", text, changes)
+    return with_changes(folder / "rounds.toml", "rounds-tiny.toml", changes)
 
 
 @pytest.fixture(scope="module")

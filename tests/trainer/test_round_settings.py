@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from monitor.errors import BadInputError
+from tests.trainer.configs import CONFIGS
 from trainer.round_settings import read_rounds
 
-CONFIGS = Path(__file__).parents[2] / "trainer" / "configs"
 GOOD = "name = 'x'\n[data]\ncorpora = ['a']\n[model]\nbase = 'b'\n"
 
 

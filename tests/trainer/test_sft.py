@@ -9,6 +9,7 @@ import torch
 from monitor.errors import BadInputError
 from monitor.rubric import load_rubric
 from monitor.vlm import prompt
+from tests.trainer.configs import CONFIGS, with_changes
 from tests.trainer.shards import write_shard
 from trainer.corpora.synthetic import read_shard
 from trainer.evaluation.held_out import ask, evaluate
@@ -18,7 +19,6 @@ from trainer.settings import read_settings
 from trainer.sft import train_sft
 from trainer.student import Student
 
-CONFIGS = Path(__file__).parents[2] / "trainer" / "configs"
 RUBRIC = load_rubric("attention")
 
 
@@ -28,14 +28,7 @@ def _config(folder: Path, **changes: str) -> Path:
     if not shards.is_dir():
         for number in range(4):
             write_shard(shards, number)
-    text = (CONFIGS / "tiny.toml").read_text(encoding="utf-8")
-    text = text.replace("runs/renders/tiny", shards.as_posix())
-    for old, new in changes.items():
-        assert old in text
-        text = text.replace(old, new)
-    path = folder / "config.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
+    return with_changes(folder / "config.toml", "tiny.toml", {"runs/renders/tiny": shards.as_posix(), **changes})
 
 
 @pytest.fixture(scope="module")
