@@ -12,6 +12,7 @@ from commands.options import (
     DEFAULT_PORT,
     BundleOption,
     LayoutOption,
+    ModelsOption,
     RateOption,
     ResearchOption,
     RubricOption,
@@ -35,6 +36,7 @@ def live(
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Keep newest thumbnails.")] = True,
     research: ResearchOption = False,
     bundle: BundleOption = None,
+    models: ModelsOption = None,
     listen: Annotated[str, typer.Option(help="webrtc: where publishers connect, HOST:PORT.")] = DEFAULT_LISTEN,
     tls_cert: Annotated[Path | None, typer.Option(help="webrtc: certificate, PEM.", show_default=False)] = None,
     tls_key: Annotated[Path | None, typer.Option(help="webrtc: its key, PEM.", show_default=False)] = None,
@@ -45,14 +47,17 @@ def live(
         list[str] | None, typer.Option(help="webrtc: another web origin that may publish. May be repeated.")
     ] = None,
 ) -> None:
-    """Watch a class now: labels per student into the store, a dashboard beside it. Ctrl-C ends both."""
+    """Watch a class now: labels per student into the store, a dashboard beside it. Ctrl-C ends both.
+
+    A model that is promoted meanwhile takes over between two pictures; with --bundle none does.
+    """
     from monitor.config import MonitorSettings
     from monitor.sources.webrtc.settings import ingest_settings
 
     ingest = ingest_settings(
         listen, tls_cert=tls_cert, tls_key=tls_key, ice_servers=ice_server or (), allow_origins=allow_origin or ()
     )
-    settings = MonitorSettings(rate, rubric, layout, research, bundle, pictures, ingest=ingest)
+    settings = MonitorSettings(rate, rubric, layout, research, bundle, pictures, models=models, ingest=ingest)
     from monitor.live import LiveMonitor
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends the lecture as Ctrl-C does

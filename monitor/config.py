@@ -11,6 +11,7 @@ from monitor.errors import BadInputError
 from monitor.sources.webrtc.settings import IngestSettings
 
 LAYOUTS = ("auto", "gallery", "faces", "single")
+QUANTIZATIONS = ("nf4", "int8")
 MIN_RATE, MAX_RATE = 0.02, 10.0
 
 
@@ -36,7 +37,9 @@ class MonitorSettings:
     research: bool = False
     """Allow rubrics whose labels name affect."""
     bundle: Path | None = None
-    """Folder of another model; None is the one in the package."""
+    """Folder of another model; None follows the registry: its champion, else the one in the package."""
+    models: Path | None = field(default=None, kw_only=True)
+    """Folder of the registry, for a lecture watched live; None is `models` beside the store."""
     keep_pictures: bool = True
     """Keep pictures until their retention time is over: the newest thumbnail of each student for the dashboard, and
     crops worth a person's look."""
@@ -48,6 +51,12 @@ class MonitorSettings:
     """What that file must be, in hexadecimal; CLASSROOM_FACE_MODEL_SHA256. None takes any."""
     ingest: IngestSettings = field(default_factory=IngestSettings)
     """Where publishers connect, for the source webrtc."""
+    model: str | None = None
+    """A checkpoint to run by torch in the bundle's place: a folder, an id of the hub, or "embedded"."""
+    quantize: str | None = None
+    """One of QUANTIZATIONS, for that checkpoint; None runs it as it is."""
+    download: bool = False
+    """Allow fetching that checkpoint from the hub."""
 
     def __post_init__(self) -> None:
         if not MIN_RATE <= self.rate <= MAX_RATE:
@@ -65,6 +74,16 @@ class MonitorSettings:
                 "face_model_sha256 (CLASSROOM_FACE_MODEL_SHA256) must be 64 hexadecimal digits, found "
                 f"{self.face_model_sha256!r}. Print it: sha256sum FILE"
             )
+        self._check_model()
+
+    def _check_model(self) -> None:
+        if self.model is not None and self.bundle is not None:
+            raise BadInputError("--model and --bundle: give one of them, found both")
+        if self.quantize is not None and self.quantize not in QUANTIZATIONS:
+            raise BadInputError(f"--quantize must be one of {', '.join(QUANTIZATIONS)}, found {self.quantize!r}")
+        if self.model is None and (self.quantize is not None or self.download):
+            option = "--quantize" if self.quantize is not None else "--download"
+            raise BadInputError(f"{option} needs a checkpoint: add --model FOLDER or an id of the hub")
 
     @property
     def sample_period_s(self) -> float:

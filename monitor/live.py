@@ -17,11 +17,13 @@ from pathlib import Path
 from monitor.bundle import open_bundle
 from monitor.config import MonitorSettings, inference_threads
 from monitor.errors import SourceError, StoreError
+from monitor.hotswap import Change, FixedModel, FollowedModel
 from monitor.pipeline import Pipeline
-from monitor.rubric import load_rubric
+from monitor.registry import CHAMPION, Registry, models_folder
+from monitor.rubric import Rubric, load_rubric
 from monitor.schema import Frame, Lecture, Moment
 from monitor.sources.source import ManyStreams, Source, SourceCounts, open_source, samples
-from monitor.store.control import is_paused, set_paused
+from monitor.store.control import add_note, is_paused, set_paused
 from monitor.store.database import Store
 from monitor.store.keeping import commit_with_crops
 from monitor.store.records import MonitorStatus, ResumePoint
@@ -53,8 +55,8 @@ class LiveMonitor:
     ) -> None:
         self._settings = settings
         rubric = load_rubric(settings.rubric, research=settings.research)
-        bundle = open_bundle(settings.bundle)
-        classifier = BundledClassifier(bundle, rubric, threads=inference_threads())
+        self._models = _open_models(settings, store, rubric)
+        classifier = self._models.classifier
         faces = open_face_finder(settings.face_model, settings.face_model_sha256)
         self._store = Store.open(store)
         try:
@@ -67,8 +69,14 @@ class LiveMonitor:
             if point is None:
                 lecture = Lecture(self.lecture_id, source, rubric.rubric_id, datetime.now(UTC))
                 self._store.begin_lecture(
-                    lecture, rubric=rubric, sample_period_s=settings.sample_period_s, model_id=bundle.model_id
+                    lecture,
+                    rubric=rubric,
+                    sample_period_s=settings.sample_period_s,
+                    model_id=classifier.model_id,
+                    adapter_id=classifier.adapter_id,
                 )
+            else:
+                self._store.use_model(self.lecture_id, classifier.model_id, classifier.adapter_id)
             self._pipeline = Pipeline(
                 self.lecture_id,
                 classifier,
@@ -85,8 +93,11 @@ class LiveMonitor:
             self._store.close()
             raise
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        self._unnoted: list[str] = []
         self.on_stored: Callable[[float, int], None] = lambda latency_ms, waiting: None
         """Called after each moment: milliseconds from captured to stored, and frames that wait now."""
+        self.on_change: Callable[[Change], None] = lambda change: None
+        """Called between two moments, when a model was taken up or refused."""
 
     @property
     def counts(self) -> SourceCounts:
@@ -118,9 +129,14 @@ class LiveMonitor:
         counts = self._source.counts
         return f"{moments} moments stored, {counts.captured} frames captured, {counts.dropped} dropped"
 
+    def wait_for_model(self) -> None:
+        """Until no model is being loaded: one that was chosen before the last sample answers the next."""
+        self._models.wait()
+
     def _watch(self, report: Callable[[str], None]) -> int:
         moments = 0
         for frames in samples(self._source):
+            self._follow(report)
             first = next(frames, None)
             if is_paused(self._store, self.lecture_id):
                 self._beat("paused", None)  # the frames are let go unseen
@@ -129,6 +145,7 @@ class LiveMonitor:
                 self._beat("running", None)
                 continue
             wishes = self._heed()
+            self._note_changes(self._rebased(first).pts_s)
             moment = self._pipeline.process_sample(map(self._rebased, chain((first,), frames)))
             commit_with_crops(
                 self._store,
@@ -143,6 +160,24 @@ class LiveMonitor:
                 report(f"watching {self._source.uri}: {len(moment.observations)} students in the first picture")
             moments += 1
         return moments
+
+    def _follow(self, report: Callable[[str], None]) -> None:
+        """Take up the models that somebody chose since the last sample; what is refused changes nothing."""
+        for change in self._models.look():
+            report(change.line)
+            if not change.refused:
+                classifier = self._models.classifier
+                self._pipeline.ask(classifier)
+                self._store.use_model(self.lecture_id, classifier.model_id, classifier.adapter_id)
+                if change.alias == CHAMPION:
+                    self._unnoted.append(f"From here on the model is {change.model}")
+            self.on_change(change)
+
+    def _note_changes(self, pts_s: float) -> None:
+        """Put a changed model on the timeline: who compares labels before and after must see it."""
+        for words in self._unnoted:
+            add_note(self._store, self.lecture_id, f"model-{secrets.token_hex(8)}", words, pts_s)
+        self._unnoted.clear()
 
     def _heed(self) -> Wishes:
         """What the dashboard's settings say now: a change counts from the next moment on."""
@@ -170,6 +205,7 @@ class LiveMonitor:
         """Release the camera, stop the threads, close the store. Safe to call twice."""
         self._source.close()
         self._pipeline.close()
+        self._models.close()
         self._store.close()
 
     @property
@@ -179,9 +215,9 @@ class LiveMonitor:
 
     @property
     def _source_state(self) -> str:
-        if isinstance(self._source, ManyStreams):
-            return self._source.state
-        return self._source.faults[-1] if self._source.faults else ""
+        source = self._source
+        state = source.state if isinstance(source, ManyStreams) else "".join(source.faults[-1:])
+        return " · ".join(filter(None, (state, self._models.notice)))
 
     def _choose_lecture(self, source: str, lecture_id: str | None, rubric_id: str) -> tuple[str, ResumePoint | None]:
         recent = self._store.find_recent(source, within_s=SAME_LECTURE_WITHIN_S, rubric_id=rubric_id)
@@ -237,6 +273,14 @@ class LiveMonitor:
             source_state=self._source_state,
         )
         self._store.heartbeat(self.lecture_id, status)
+
+
+def _open_models(settings: MonitorSettings, store: str | None, rubric: Rubric) -> FixedModel | FollowedModel:
+    """The bundle that was given by hand, to the end; else whatever the registry names, now and later."""
+    threads = inference_threads()
+    if settings.bundle is not None:
+        return FixedModel(BundledClassifier(open_bundle(settings.bundle), rubric, threads))
+    return FollowedModel(Registry(settings.models or models_folder(store)), rubric, threads)
 
 
 def _new_lecture_id() -> str:

@@ -96,6 +96,16 @@ class Pipeline:
         if left_out is not None:
             self._left_out = frozenset(left_out)
 
+    def ask(self, classifier: Classifier) -> None:
+        """Ask another model from the next moment on, about the same rubric; what is known of students stays.
+
+        Raises:
+            ValueError: another rubric.
+        """
+        if classifier.rubric.names != self._classifier.rubric.names:
+            raise ValueError(f"{classifier.model_id} answers {classifier.rubric.rubric_id}, which is not asked here")
+        self._classifier = classifier
+
     def process(self, frame: Frame) -> Moment:
         """All that one frame gives. Moments come in the order of their frames."""
         return self.process_sample((frame,))

@@ -26,6 +26,7 @@ __all__ = ["CHALLENGER", "CHAMPION", "SHIPPED", "AdapterFile", "Alias", "Entry",
 
 SHIPPED = "shipped"
 """Name of the bundle in the package: an entry of every registry, without a folder."""
+SHIPPED_BUNDLE = Path(__file__).parent / "assets" / "bundle"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -74,8 +75,9 @@ class Registry:
 
     def __init__(self, folder: Path | None = None, *, shipped: Path | None = None) -> None:
         self.folder = models_folder() if folder is None else folder
-        self._shipped = shipped
-        self._bundles: dict[tuple[Path | None, str], Bundle] = {}
+        self.shipped_path = SHIPPED_BUNDLE if shipped is None else shipped
+        """Folder of the bundle that stands for "shipped"."""
+        self._bundles: dict[tuple[Path, str], Bundle] = {}
 
     def champion(self) -> Entry:
         """The entry in use; the shipped one where no alias names another.
@@ -140,7 +142,7 @@ class Registry:
                 here.
         """
         if model_id == SHIPPED:
-            bundle = self._open(self._shipped)
+            bundle = self._open(self.shipped_path)
             return Entry(SHIPPED, "bundle", bundle.path, bundle.manifest, _sha256(bundle.path), bundle, None)
         if not MODEL_ID.fullmatch(model_id):
             raise BundleError(
@@ -155,6 +157,16 @@ class Registry:
                 f"{digest[:12]}…. Promote it again if the change was yours; else `classroom models rollback`."
             )
         return self._adapter(model_id, digest) if _is_adapter(folder) else self._bundle(model_id, digest)
+
+    def base_id(self, model_id: str) -> str | None:
+        """model_id of the bundle that an adapter is for, read from its manifest alone; None for a bundle.
+
+        Raises:
+            BundleError: no such entry, or its manifest is damaged.
+        """
+        if model_id == SHIPPED or not MODEL_ID.fullmatch(model_id) or not _is_adapter(self.folder / model_id):
+            return None
+        return str(read_adapter_manifest(self.folder / model_id)["base_model_id"])
 
     def _named(self, name: str) -> Entry | None:
         alias = self.alias(name)
@@ -177,7 +189,7 @@ class Registry:
         """The bundle of a name: an entry here, else the shipped one."""
         if MODEL_ID.fullmatch(base_id) and (self.folder / base_id / MANIFEST).is_file():
             return self._open(self.folder / base_id)
-        shipped = self._open(self._shipped)
+        shipped = self._open(self.shipped_path)
         if shipped.model_id == base_id:
             return shipped
         raise BundleError(
@@ -188,9 +200,9 @@ class Registry:
     def _bundles_here(self, shipped: Bundle) -> list[str]:
         return [shipped.model_id, *(name for name in self.model_ids()[1:] if not _is_adapter(self.folder / name))]
 
-    def _open(self, folder: Path | None, *, anew: bool = False) -> Bundle:
+    def _open(self, folder: Path, *, anew: bool = False) -> Bundle:
         """A bundle, from memory where its manifest is still the same: reading a big base would hold up a swap."""
-        key = (folder, _sha256(folder) if folder else "")
+        key = (folder, _sha256(folder))
         if anew or key not in self._bundles:
             self._bundles[key] = open_bundle(folder)
         return self._bundles[key]
