@@ -13,7 +13,10 @@ DOORS = (
     "monitor.store",
     "monitor.vlm",
     "monitor.bundle",
+    "monitor.adapter",
     "monitor.registry",
+    "monitor.registry_history",
+    "monitor.registry_list",
 )
 ROOMS = {
     "commands": ("commands", "monitor", "trainer", "export", "dashboard"),
