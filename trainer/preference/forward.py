@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from monitor.vlm.checkpoint.answers import placed
-from monitor.vlm.checkpoint.packing import Packed, pack
+from monitor.vlm.checkpoint.answers import answer_logits, placed
+from monitor.vlm.checkpoint.packing import pack
 from trainer.policy import Policy
 
 IGNORED = -100
@@ -55,10 +55,12 @@ class PictureForward:
             ValueError: the answers to one picture stand behind different prompts, or a row has no answer.
         """
         prompts, answers = trees(input_ids, attention_mask, labels, len(self.features))
-        place = placed(self.policy.core, self.policy.talk)
+        core = self.policy.core
+        width = core.get_input_embeddings().weight.shape[-1]
+        place = placed(core, self.policy.talk)
         packed = pack(prompts, answers, self.policy.talk.pad_token_id, place).to(input_ids.device)
         with self.autocast():
-            logits = self._logits(packed)  # (B, K, V)
+            logits = answer_logits(core, self.policy.sight.hand_over(self.features, width), packed)  # (B, K, V)
         every = logits.float().log_softmax(-1)
         taken = every.gather(-1, packed.targets.unsqueeze(-1)).squeeze(-1)
         with torch.no_grad():
@@ -70,23 +72,6 @@ class PictureForward:
             lay_back(values, packed.owners, spoken) for values in (self._weighed(taken), entropy, mean_logits, is_top1)
         ]
         return Spoken(laid[0], laid[1], laid[2], laid[3].bool())
-
-    def _logits(self, packed: Packed) -> Tensor:
-        """Of the tokens of answers alone, (B, K, V): vocabularies are large."""
-        core = self.policy.core
-        width = core.get_input_embeddings().weight.shape[-1]
-        hidden = torch.zeros(packed.visible.shape, dtype=core.dtype, device=packed.ids.device)
-        hidden = hidden.masked_fill_(~packed.visible, torch.finfo(core.dtype).min)
-        states = core.model(
-            input_ids=packed.ids,
-            mm_encoder_outputs=self.policy.sight.hand_over(self.features, width),
-            attention_mask=hidden.unsqueeze(1),
-            position_ids=packed.positions[0] if len(packed.positions) == 1 else packed.positions,
-            use_cache=False,
-        ).last_hidden_state
-        index = packed.sources.unsqueeze(-1).expand(-1, -1, states.shape[-1])
-        logits: Tensor = core.get_output_embeddings()(states.gather(1, index))
-        return logits
 
     def _weighed(self, log_probs: Tensor) -> Tensor:
         if self.weights is None:

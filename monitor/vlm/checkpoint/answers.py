@@ -22,6 +22,20 @@ def sum_log_probs(core: Any, seen: dict[str, Any], packed: Packed) -> Tensor:
         seen: image features as `Sight.hand_over` wraps them.
         packed: prompts and answers, on the model's device.
     """
+    logits = answer_logits(core, seen, packed).float()
+    said = logits.gather(-1, packed.targets.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
+    owned = packed.owners.unsqueeze(-1) == torch.arange(packed.answers, device=packed.owners.device)  # (B, K, A)
+    return torch.einsum("bk,bka->ba", said, owned.to(said.dtype))
+
+
+def answer_logits(core: Any, seen: dict[str, Any], packed: Packed) -> Tensor:
+    """Logits (B, K, V) where an answer's token is predicted, and nowhere else: vocabularies are large.
+
+    Args:
+        core: the model.
+        seen: image features as `Sight.hand_over` wraps them.
+        packed: prompts and answers, on the model's device.
+    """
     states = core.model(
         input_ids=packed.ids,
         mm_encoder_outputs=seen,
@@ -29,12 +43,9 @@ def sum_log_probs(core: Any, seen: dict[str, Any], packed: Packed) -> Tensor:
         position_ids=packed.positions[0] if len(packed.positions) == 1 else packed.positions,
         use_cache=False,
     ).last_hidden_state
-    # The head runs where an answer's token is predicted, and nowhere else: vocabularies are large.
     index = packed.sources.unsqueeze(-1).expand(-1, -1, states.shape[-1])
-    logits = core.get_output_embeddings()(states.gather(1, index)).float()
-    said = logits.gather(-1, packed.targets.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
-    owned = packed.owners.unsqueeze(-1) == torch.arange(packed.answers, device=packed.owners.device)  # (B, K, A)
-    return torch.einsum("bk,bka->ba", said, owned.to(said.dtype))
+    logits: Tensor = core.get_output_embeddings()(states.gather(1, index))
+    return logits
 
 
 def placed(core: Any, talk: Talk) -> Place:
