@@ -20,12 +20,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def naming_batch_size(batch_size: int, key: str = "batch_size") -> Iterator[None]:
-    """Within, running out of memory names the batch size that comes next.
+def advising(advice: str) -> Iterator[None]:
+    """Within, running out of memory ends in words that help.
 
     Args:
-        batch_size: of what runs within.
-        key: its name in the configuration.
+        advice: goes after "out of memory".
 
     Raises:
         BadInputError: memory ran out.
@@ -35,9 +34,19 @@ def naming_batch_size(batch_size: int, key: str = "batch_size") -> Iterator[None
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        advice = (
-            f"Try {key} = {batch_size // 2}."
-            if batch_size > 1
-            else "It is 1 already: take a smaller base, quantize = 'nf4', or a machine with more memory."
-        )
-        raise BadInputError(f"out of memory with {key} = {batch_size}. {advice}") from error
+        raise BadInputError(f"out of memory {advice}") from error
+
+
+def next_batch_size(batch_size: int, key: str = "batch_size") -> str:
+    """Advice to halve what runs at once.
+
+    Args:
+        batch_size: of it.
+        key: its name in the configuration.
+    """
+    if batch_size > 1:
+        return f"with {key} = {batch_size}. Try {key} = {batch_size // 2}."
+    return (
+        f"with {key} = {batch_size}. It is 1 already: take a smaller base, quantize = 'nf4', or a machine with more "
+        "memory."
+    )

@@ -22,7 +22,7 @@ from trainer.corpora.record import NO_LABEL, PictureSet
 from trainer.finetune import LearningSettings, finetune, read_finetune_settings, train_finetune
 from trainer.finetune.lessons import Deck, Teaching
 from trainer.finetune.loop import LossNotFiniteError
-from trainer.memory import naming_batch_size
+from trainer.memory import advising, next_batch_size
 from trainer.policy import LoraSettings, Policy, load_policy
 from trainer.policy.lora import Trainable
 
@@ -206,11 +206,14 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(
 
 def test_running_out_of_memory_names_the_next_batch_size() -> None:
     with pytest.raises(BadInputError, match=r"out of memory with batch_size = 12\. Try batch_size = 6"), \
-            naming_batch_size(12):  # fmt: skip
+            advising(next_batch_size(12)):  # fmt: skip
         torch.empty(2**60, dtype=torch.uint8)  # a real error of torch
-    with pytest.raises(BadInputError, match="It is 1 already"), naming_batch_size(1):
+    with pytest.raises(BadInputError, match="It is 1 already"), advising(next_batch_size(1)):
         np.empty(2**60, dtype=np.uint8)
-    with pytest.raises(RuntimeError, match=r"size mismatch|must match|cannot be multiplied"), naming_batch_size(4):
+    with (
+        pytest.raises(RuntimeError, match=r"size mismatch|must match|cannot be multiplied"),
+        advising(next_batch_size(4)),
+    ):
         torch.ones(2, 3) @ torch.ones(2, 3)  # any other error stays what it is
 
 

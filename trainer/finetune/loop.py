@@ -35,7 +35,7 @@ from trainer.finetune.state import (
     save_state,
 )
 from trainer.finetune.stopping import Stopping
-from trainer.memory import naming_batch_size
+from trainer.memory import advising, next_batch_size
 from trainer.policy import Policy
 from trainer.schedule import Schedule
 
@@ -188,7 +188,7 @@ class _Run:
         torch.manual_seed(self.settings.seed * 1_000_003 + self.step)  # dropout of this step
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with naming_batch_size(size):
+        with advising(next_batch_size(size)):
             features = album.features([lesson.row for lesson in lessons], self.step)
             loss = self._loss(features, lessons)
             value = float(loss.detach())

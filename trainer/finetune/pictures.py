@@ -13,7 +13,7 @@ from torch import Tensor
 from trainer.augment import Augmentation, augment
 from trainer.corpora.record import PictureSet
 from trainer.finetune.settings import LearningSettings
-from trainer.memory import naming_batch_size
+from trainer.memory import advising, next_batch_size
 from trainer.policy import Policy
 
 
@@ -36,7 +36,7 @@ class Album:
         self._seed, self._views, self._batch_size = settings.seed, settings.views, settings.batch_size
         self._looked: list[Tensor] = []
         if policy.sight.keepable:
-            with naming_batch_size(self._batch_size):
+            with advising(next_batch_size(self._batch_size)):
                 self._looked = [self._encode(view) for view in range(self._views)]
 
     def features(self, rows: list[int], step: int) -> Tensor:

@@ -20,13 +20,14 @@ import torch
 from transformers.trainer_utils import get_last_checkpoint
 
 from monitor.errors import BadInputError
+from trainer.memory import advising
 from trainer.pairs import PreferencePair
 from trainer.policy import Policy
 from trainer.preference.build import build_trainer
 from trainer.preference.engine import REFERENCE_ADAPTER, NotANumberError, Supplies
 from trainer.preference.examples import SftItem
 from trainer.preference.keys import digest, picture_sha256, policy_sha256
-from trainer.preference.memory import helpful_memory
+from trainer.preference.memory import next_settings
 from trainer.preference.pictures import Images, open_pictures
 from trainer.preference.references import ReferenceFile, References
 from trainer.preference.settings import PreferenceSettings
@@ -91,7 +92,7 @@ def train_preference(  # noqa: PLR0913 - what a run depends on, each by its name
     key = policy_sha256(policy)
     _claim(out, _story(key, pairs, items, settings), resume)
     watch = Watch(policy, report)
-    with helpful_memory(settings), _own_forwards(policy):
+    with advising(next_settings(settings)), _own_forwards(policy):
         supplies = _supplies(policy, key, pairs, items, images_rgb, settings, cache or out / CACHE_FOLDER)
         trainer = build_trainer(supplies, pairs, items, settings, out / STATE_FOLDER, [watch])
         _run(trainer, watch, policy, out, resume)

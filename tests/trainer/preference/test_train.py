@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from monitor.errors import BadInputError
 from tests.trainer.preference.conftest import PHRASES, QUESTIONS
+from trainer.memory import advising
 from trainer.pairs import PreferencePair
 from trainer.policy import load_policy
 from trainer.preference.engine import NotANumberError
 from trainer.preference.examples import SftItem
-from trainer.preference.memory import helpful_memory
+from trainer.preference.memory import next_settings
 from trainer.preference.settings import PreferenceSettings
 from trainer.preference.train import train_preference
 
@@ -79,7 +80,7 @@ def test_nan_stops_a_run_and_keeps_the_last_good_weights(
     ],
 )
 def test_out_of_memory_names_the_next_batch_size(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(BadInputError, match=message), helpful_memory(PreferenceSettings(**changes)):
+    with pytest.raises(BadInputError, match=message), advising(next_settings(PreferenceSettings(**changes))):
         torch.empty(2**55)
 
 
