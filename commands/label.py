@@ -1,34 +1,62 @@
-"""`classroom label`: the students in single pictures, one JSON line each."""
+"""`classroom label`: the students in single pictures, one line each."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from commands.options import BundleOption, ResearchOption, RubricOption
+from commands.options import (
+    BundleOption,
+    DownloadOption,
+    ModelOption,
+    QuantizeOption,
+    ResearchOption,
+    RubricOption,
+)
 
 
 def label(
     images: Annotated[list[Path], typer.Argument(help="Pictures: jpg, png, webp, tiff…")],
     whole: Annotated[bool, typer.Option("--whole", help="The whole picture is one student.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Add a sentence that explains the label; needs --model.")
+    ] = False,
+    as_json: Annotated[
+        bool | None,
+        typer.Option("--json/--text", help="One JSON line per student, or one to read. Default: text on a terminal."),
+    ] = None,
     rubric: RubricOption = "attention",
     research: ResearchOption = False,
     bundle: BundleOption = None,
+    model: ModelOption = None,
+    quantize: QuantizeOption = None,
+    download: DownloadOption = False,
 ) -> None:
-    """Label pictures: one JSON line per student found."""
+    """Label pictures: one line per student found, with probabilities and the model's id."""
     from monitor.config import MonitorSettings
     from monitor.still import label_pictures
 
-    settings = MonitorSettings(rubric=rubric, research=research, bundle=bundle)
+    settings = MonitorSettings(
+        rubric=rubric, research=research, bundle=bundle, model=model, quantize=quantize, download=download
+    )
+    plain = sys.stdout.isatty() if as_json is None else not as_json
     failed = False
-    for answer in label_pictures(images, settings, whole=whole):
+    for answer in label_pictures(images, settings, whole=whole, explain=explain):
         if isinstance(answer, str):
             failed = True
             typer.echo(f"error: {answer}", err=True)
         else:
-            typer.echo(json.dumps(answer, ensure_ascii=False))
+            typer.echo(_line(answer) if plain else json.dumps(answer, ensure_ascii=False))
     if failed:
         raise typer.Exit(2)
+
+
+def _line(answer: dict[str, Any]) -> str:
+    """For a person: which picture and student, the label, all probabilities, the model."""
+    shares = ", ".join(f"{name} {share:.2f}" for name, share in answer["probabilities"].items())
+    line = f"{answer['image']} {answer['student']}: {answer['label']} ({shares}; {answer['model_id']})"
+    return f"{line}\n  {answer['explanation']}" if "explanation" in answer else line

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from commands.options import BundleOption, LayoutOption, RateOption, ResearchOption, RubricOption
+from commands.options import (
+    BundleOption,
+    DownloadOption,
+    LayoutOption,
+    ModelOption,
+    QuantizeOption,
+    RateOption,
+    ResearchOption,
+    RubricOption,
+)
 from commands.progress import media_bars
 
 
@@ -19,6 +28,9 @@ def score(
     layout: LayoutOption = "auto",
     research: ResearchOption = False,
     bundle: BundleOption = None,
+    model: ModelOption = None,
+    quantize: QuantizeOption = None,
+    download: DownloadOption = False,
     restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run in the same folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
@@ -29,7 +41,9 @@ def score(
     from monitor.config import MonitorSettings
     from monitor.score import score_recordings
 
-    settings = MonitorSettings(rate, rubric, layout, research, bundle)
+    settings = MonitorSettings(
+        rate, rubric, layout, research, bundle, model=model, quantize=quantize, download=download
+    )
     with media_bars(quiet) as report:
         result = score_recordings(recordings, out, settings, report=report, restart=restart)
     for line in result.warnings:

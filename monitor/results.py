@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from monitor.bundle import Bundle
 from monitor.config import MonitorSettings
 from monitor.report import write_report
 from monitor.rubric import Rubric
@@ -95,7 +94,7 @@ def write_results(
     scored: Sequence[ScoredRecording],
     settings: MonitorSettings,
     rubric: Rubric,
-    bundle: Bundle,
+    model_id: str,
     *,
     face_finder: str,
 ) -> tuple[list[str], list[RecordingSummary]]:
@@ -113,7 +112,8 @@ def write_results(
         write_students_csv(reader, ids, out / STUDENTS)
         write_episodes_csv(reader, ids, out / EPISODES, recordings=recordings)
         summaries = [summarize(reader, recording, rubric) for recording in scored]
-        (out / SUMMARY).write_text(_summary_json(summaries, settings, rubric, bundle, face_finder), encoding="utf-8")
+        summary = _summary_json(summaries, settings, rubric, model_id, face_finder)
+        (out / SUMMARY).write_text(summary, encoding="utf-8")
         reports = _write_reports(reader, out, scored)
     return [LABELS, STUDENTS, EPISODES, SUMMARY, *reports], summaries
 
@@ -131,21 +131,26 @@ def _write_reports(reader: StoreReader, out: Path, scored: Sequence[ScoredRecord
 
 
 def _summary_json(
-    summaries: Sequence[RecordingSummary], settings: MonitorSettings, rubric: Rubric, bundle: Bundle, face_finder: str
+    summaries: Sequence[RecordingSummary], settings: MonitorSettings, rubric: Rubric, model_id: str, face_finder: str
 ) -> str:
     summary: dict[str, Any] = {
         "classroom_monitor": version("classroom-monitor"),
-        "model_id": bundle.model_id,
+        "model_id": model_id,
         "adapter_id": None,
         "face_finder": face_finder,
         "rubric_id": rubric.rubric_id,
         "labels": list(rubric.names),
         "rate": settings.rate,
         "layout": settings.layout,
-        "libraries": {name: version(name) for name in ("av", "numpy", "onnxruntime", "opencv-python")},
+        "libraries": {name: version(name) for name in _libraries(settings)},
         "recordings": [asdict(one) for one in summaries],
     }
     return json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
+
+
+def _libraries(settings: MonitorSettings) -> tuple[str, ...]:
+    always = ("av", "numpy", "onnxruntime", "opencv-python")
+    return always if settings.model is None else (*always, "torch", "transformers")
 
 
 def _shares(counts: Counter[str]) -> dict[str, float]:

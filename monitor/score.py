@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from monitor.bundle import open_bundle
-from monitor.config import MonitorSettings, inference_threads
+from monitor.config import MonitorSettings
 from monitor.errors import SourceError
 from monitor.pipeline import Pipeline
 from monitor.results import ScoredRecording, write_results
@@ -23,7 +22,8 @@ from monitor.store.database import Store
 from monitor.store.keeping import commit_with_crops
 from monitor.store.wishes import DAY_S, current_wishes
 from monitor.students.facemodel import FindsFaces, open_face_finder
-from monitor.vlm.bundled import BundledClassifier
+from monitor.vlm.choice import choose_classifier
+from monitor.vlm.classifier import Classifier
 
 ProgressReport = Callable[[str, float, float | None], None]
 """Called with the recording's name, seconds of media done, and its length in seconds where known."""
@@ -58,8 +58,7 @@ def score_recordings(
         RubricError, BundleError, StoreError: before anything is scored, or when the disk is full.
     """
     rubric = load_rubric(settings.rubric, research=settings.research)
-    bundle = open_bundle(settings.bundle)
-    classifier = BundledClassifier(bundle, rubric, threads=inference_threads())
+    classifier = choose_classifier(settings, rubric)
     faces = open_face_finder(settings.face_model, settings.face_model_sha256)
     out.mkdir(parents=True, exist_ok=True)
     if restart:
@@ -76,7 +75,7 @@ def score_recordings(
     if not scored:
         return result
     result.written, summaries = write_results(
-        out / STORE_NAME, out, scored, settings, rubric, bundle, face_finder=faces.model_id
+        out / STORE_NAME, out, scored, settings, rubric, classifier.model_id, face_finder=faces.model_id
     )
     for summary in summaries:
         result.warnings.extend(f"{summary.recording}: {fault}" for fault in summary.faults)
@@ -94,7 +93,7 @@ class BatchRun:
 
     store: Store
     settings: MonitorSettings
-    classifier: BundledClassifier
+    classifier: Classifier
     faces: FindsFaces
     report: ProgressReport
 

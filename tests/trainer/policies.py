@@ -1,5 +1,6 @@
 """Tiny bases for tests: an embedded checkpoint folder, and models of the hub built from a configuration."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,13 @@ def write_hub_model(folder: Path, family: str) -> Path:
     import torch
 
     torch.manual_seed(0)
-    model, processor = {"idefics3": _idefics3, "llava": _llava, "qwen2_5_vl": _qwen}[family]()
+    model, processor = {"idefics3": _idefics3, "smolvlm": _smolvlm, "llava": _llava, "qwen2_5_vl": _qwen}[family]()
     model.save_pretrained(folder)
     for part in processor if isinstance(processor, tuple) else (processor,):
         part.save_pretrained(folder)
+    if family == "smolvlm":
+        told = {"image_seq_len": 4, "processor_class": "SmolVLMProcessor"}
+        (folder / "processor_config.json").write_text(json.dumps(told), encoding="utf-8")
     return folder
 
 
@@ -92,6 +96,24 @@ def _idefics3() -> tuple[Any, Any]:
     pictures = Idefics3ImageProcessorPil(size={"longest_edge": 4 * SIDE_PX}, max_image_size={"longest_edge": SIDE_PX})
     processor = Idefics3Processor(pictures, tokenizer, image_seq_len=4, chat_template=CHAT)
     return Idefics3ForConditionalGeneration(config), processor
+
+
+def _smolvlm() -> tuple[Any, Any]:
+    """Its own processor class needs num2words, for video: the folder is written without one."""
+    from transformers import SmolVLMConfig, SmolVLMForConditionalGeneration
+    from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
+
+    tokenizer = _tokenizer("<fake_token_around_image>", "<end_of_utterance>", "<global-img>")
+    config = SmolVLMConfig(
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        scale_factor=2,
+        pad_token_id=0,
+        vision_config=_tower("smolvlm_vision"),
+        text_config=_text(tokenizer, "llama"),
+    )
+    tokenizer.chat_template = CHAT
+    pictures = SmolVLMImageProcessorPil(size={"longest_edge": 4 * SIDE_PX}, max_image_size={"longest_edge": SIDE_PX})
+    return SmolVLMForConditionalGeneration(config), (pictures, tokenizer)
 
 
 def _llava() -> tuple[Any, Any]:

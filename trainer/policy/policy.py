@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monitor.errors import BadInputError
-from monitor.vlm.checkpoint.answers import placed, sum_log_probs
-from monitor.vlm.checkpoint.packing import Ids, pack
-from monitor.vlm.checkpoint.sight import Pixels, Sight
+from monitor.vlm.checkpoint.asking import Asking
+from monitor.vlm.checkpoint.packing import Ids
+from monitor.vlm.checkpoint.sight import Pixels
 from monitor.vlm.checkpoint.talk import Talk
 from trainer.policy.adapter import Origin, save_adapter
 
@@ -40,9 +40,8 @@ class Policy:
         self.model = model
         self.talk = talk
         self.origin = origin
-        self.sight = Sight(self.core)
-        self._place = placed(self.core, talk)
-        self._checked: set[tuple[tuple[int, ...], int, int]] = set()
+        self._asking = Asking(self.core, talk, origin.base)
+        self.sight = self._asking.sight
 
     @property
     def core(self) -> Any:
@@ -127,13 +126,7 @@ class Policy:
         Raises:
             BadInputError: image markers that do not fit the features, or more tokens than the model can take.
         """
-        prompts: list[Ids] = _per_row(prompt_ids, 1, len(features))
-        answers: list[Sequence[Ids]] = _per_row(answers_ids, 2, len(features))
-        for prompt, own in set(zip(map(tuple, prompts), map(_frozen, answers), strict=True)):
-            self._check(prompt, max(map(len, own)), features)
-        packed = pack(prompts, answers, self.talk.pad_token_id, self._place).to(self.device)
-        width = self.core.get_input_embeddings().weight.shape[-1]
-        return sum_log_probs(self.core, self.sight.hand_over(features.to(self.device), width), packed)
+        return self._asking.answer_logps(features, prompt_ids, answers_ids)
 
     @torch.no_grad()
     def score(
@@ -159,13 +152,8 @@ class Policy:
         """What the model says of itself, greedily; special tokens are left out."""
         with self.resting():
             pixels = self.prepare(images_rgb)
-            ids = torch.tensor([self.prompt_ids(question)], device=self.device).expand(len(pixels), -1)
-            made = self.core.generate(
-                input_ids=ids, attention_mask=torch.ones_like(ids), **pixels.arguments(self.core),
-                **({"mm_token_type_ids": (ids == self.talk.image_token_id).int()} if pixels.grid is not None else {}),
-                max_new_tokens=max_new_tokens, do_sample=False, pad_token_id=self.talk.pad_token_id,
-            )  # fmt: skip
-        return [self.talk.decode(row[ids.shape[1] :].tolist()) for row in made]
+            said = self._asking.say(pixels, self.prompt_ids(question), max_new_tokens)
+        return [self.talk.decode(ids) for ids in said]
 
     # Its states
 
@@ -186,37 +174,3 @@ class Policy:
     def save_adapter(self, folder: Path, story: dict[str, Any] | None = None) -> Path:
         """Write what was learned as an adapter folder; see `trainer.policy.adapter.save_adapter`."""
         return save_adapter(self.model, self.origin, folder, story or {})
-
-    def _check(self, prompt: tuple[int, ...], longest: int, features: Tensor) -> None:
-        key = (prompt, longest, features.shape[1])
-        if key in self._checked:
-            return
-        markers = prompt.count(self.talk.image_token_id)
-        if markers != features.shape[1]:
-            raise BadInputError(
-                f"{self.origin.base}: {markers} image tokens in the prompt for {features.shape[1]} image features; "
-                "they must be equal on every row. Is the processor another model's?"
-            )
-        most = getattr(self.core.config.get_text_config(), "max_position_embeddings", None)
-        if most and len(prompt) + longest > most:
-            raise BadInputError(
-                f"{self.origin.base}: prompt and answer take {len(prompt) + longest} tokens, the model takes {most}; "
-                "nothing is cut off silently. Ask a shorter question."
-            )
-        self._checked.add(key)
-
-
-def _per_row(values: Any, depth: int, rows: int) -> Any:
-    """A list for each row, from one for all or one for each."""
-    inner = values
-    for _ in range(depth):
-        inner = inner[0]
-    if isinstance(inner, int):
-        return [values] * rows
-    if len(values) != rows:
-        raise ValueError(f"{rows} pictures need as many rows of tokens, found {len(values)}")
-    return list(values)
-
-
-def _frozen(answers: Sequence[Ids]) -> tuple[tuple[int, ...], ...]:
-    return tuple(map(tuple, answers))

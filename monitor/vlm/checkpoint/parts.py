@@ -15,6 +15,7 @@ from transformers import BatchFeature
 from monitor.errors import BundleError
 
 TEMPLATE_FILE = "chat_template.jinja"
+OLDER_TEMPLATE_FILE = "chat_template.json"
 _LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -40,23 +41,33 @@ def open_processor(folder: Path, model_type: str, image_token_id: int) -> Any:
         why = str(error).strip().splitlines()[0]
     try:
         return _from_parts(folder, model_type, image_token_id)
-    except (OSError, ValueError, ImportError, TypeError) as error:
+    except (OSError, ValueError, ImportError, TypeError, KeyError) as error:
         raise BundleError(f"{folder}: its processor cannot be opened here ({why}; {error}).") from error
 
 
 def _from_parts(folder: Path, model_type: str, image_token_id: int) -> Any:
-    from transformers import AutoImageProcessor, AutoTokenizer, Idefics3Processor
+    from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, Idefics3Processor
 
     tokenizer = AutoTokenizer.from_pretrained(folder, **_LOCAL)
     pictures = AutoImageProcessor.from_pretrained(folder, backend="pil", **_LOCAL)
-    path = folder / TEMPLATE_FILE
-    template = path.read_text(encoding="utf-8") if path.is_file() else tokenizer.chat_template
+    template = _template(folder) or tokenizer.chat_template
     if hasattr(pictures, "merge_size"):
         return GridProcessor(pictures, tokenizer, template, image_token_id)
     if model_type == "smolvlm":  # the same around pictures as Idefics3; only its videos need more
-        told = json.loads((folder / "processor_config.json").read_text(encoding="utf-8"))
-        return Idefics3Processor(pictures, tokenizer, image_seq_len=told["image_seq_len"], chat_template=template)
+        config = AutoConfig.from_pretrained(folder, **_LOCAL)
+        side = config.vision_config.image_size // config.vision_config.patch_size // config.scale_factor
+        return Idefics3Processor(pictures, tokenizer, image_seq_len=side**2, chat_template=template)
     raise ValueError(f"no way to put a processor for {model_type!r} together from its parts")
+
+
+def _template(folder: Path) -> str | None:
+    """A chat template in a file of its own, as folders have it now, or had it once."""
+    path, older = folder / TEMPLATE_FILE, folder / OLDER_TEMPLATE_FILE
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    if older.is_file():
+        return str(json.loads(older.read_text(encoding="utf-8"))["chat_template"])
+    return None
 
 
 class GridProcessor:

@@ -5,6 +5,7 @@ This file knows processors, and no weights.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -186,7 +187,9 @@ def _picture_size(processor: Any, side_px: int | None) -> tuple[int, dict[str, A
     """Side of the pictures and the processor's options by which it leaves that size as it is."""
     if hasattr(processor, "merge_size"):  # Qwen-VL: any multiple of a merged patch
         step = processor.patch_size * processor.merge_size
-        return max(1, round((side_px or DEFAULT_SIDE_PX) / step)) * step, {"do_resize": False}
+        most_px = math.isqrt(int(processor.size["longest_edge"]))  # of pixels in all, whatever its name says
+        steps = min(round((side_px or DEFAULT_SIDE_PX) / step), most_px // step)
+        return max(1, steps) * step, {"do_resize": False}
     if getattr(processor, "max_image_size", None):  # Idefics3, SmolVLM: one view, not many
         return int(_edge(processor.max_image_size)), {"do_image_splitting": False, "do_resize": False}
     size = getattr(processor, "crop_size", None) if getattr(processor, "do_center_crop", False) else processor.size
