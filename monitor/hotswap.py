@@ -112,7 +112,8 @@ class FollowedModel:
         self._champion.running = champion
         self.classifier: Classifier = champion.classifier
         """What answers the next sample; `look` may change it."""
-        self._untold = self._take(self._places[1]) if registry.stamp()[1] is not None else []
+        challenger = self._places[1]
+        self._untold = [] if challenger.stamp is None else self._take(challenger, time.perf_counter())
         self._line_up()
 
     @property
@@ -136,11 +137,11 @@ class FollowedModel:
             if stamp != place.stamp:
                 place.stamp, place.noticed_s, place.prepared = stamp, time.perf_counter(), None
                 if self._takes_effect_at_once(place):
-                    changes += self._take(place)
+                    changes += self._take(place, place.noticed_s)
                 else:
                     place.prepared = self._in_background(place)
             elif place.prepared is not None and place.prepared.done():
-                changes += self._take(place)
+                changes += self._take(place, time.perf_counter())
         if changes:
             self._line_up()
         return changes
@@ -159,9 +160,8 @@ class FollowedModel:
     def _champion(self) -> _Place:
         return self._places[0]
 
-    def _take(self, place: _Place) -> list[Change]:
+    def _take(self, place: _Place, held_up_since_s: float) -> list[Change]:
         """Let the prepared model answer, or say why it cannot."""
-        started_s = time.perf_counter()
         prepared, place.prepared = place.prepared, None
         try:
             place.running = prepared.result() if prepared else self._prepare(place)
@@ -171,7 +171,7 @@ class FollowedModel:
         except Exception as error:  # a lecture must not end on account of what somebody put into a folder
             place.refused = f"{type(error).__name__}: {error}"
         ended_s = time.perf_counter()
-        held_up_ms, ready_ms = 1e3 * (ended_s - started_s), 1e3 * (ended_s - place.noticed_s)
+        held_up_ms, ready_ms = 1e3 * (ended_s - held_up_since_s), 1e3 * (ended_s - place.noticed_s)
         return [Change(place.alias, _named(place.running), place.refused, held_up_ms, ready_ms)]
 
     def _line_up(self) -> None:
