@@ -2,7 +2,7 @@
 
 What a command does stands in `commands/`, one command or one group a file, and each imports its room when it is called,
 so that `classroom --help` costs nothing and `classroom live` never imports torch. Exit codes: 0 done, 1 failed,
-2 bad input, 3 bad model bundle, 4 store trouble, 5 something is taken, 130 interrupted.
+2 bad input, 3 bad model bundle, 4 store trouble, 5 something is taken, 6 refused by the gate, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from commands import corpus, synthesize, train
+from commands import corpus, models, synthesize, train
 from commands.dashboard import dashboard_command
 from commands.doctor import doctor
 from commands.evaluate import evaluate
@@ -49,6 +49,7 @@ GROUPS: dict[str, typer.Typer] = {
     "train": train.app,
     "synthesize": synthesize.app,
     "corpus": corpus.app,
+    "models": models.app,
 }
 
 for name, command in COMMANDS.items():

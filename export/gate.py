@@ -202,6 +202,7 @@ def _groups(
 def _losses(where: str, found: Mapping[str, Difference], bars: GateSettings) -> list[str]:
     return [
         f"{where}{name}: F1 changes by {value:+.1f} points, at worst {low:+.1f} (limit {bars.least_points:+.1f})"
+        + (": too few pictures to be sure" if value > bars.least_points else "")
         for name, (value, low, _) in found.items()
         if low <= bars.least_points  # NaN, a label that nobody has, is told by itself
     ]

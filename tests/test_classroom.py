@@ -29,7 +29,7 @@ def classroom(*arguments: object, **environment: str) -> subprocess.CompletedPro
 def test_help_names_every_command() -> None:
     done = classroom("--help")
     assert done.returncode == 0
-    for command in ("live", "score", "label", "dashboard", "doctor", "train", "synthesize", "export"):
+    for command in ("live", "score", "label", "dashboard", "doctor", "train", "synthesize", "export", "models"):
         assert command in done.stdout
 
 

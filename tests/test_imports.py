@@ -17,6 +17,7 @@ DOORS = (
     "monitor.registry",
     "monitor.registry_history",
     "monitor.registry_list",
+    "monitor.registry_words",
 )
 ROOMS = {
     "commands": ("commands", "monitor", "trainer", "export", "dashboard"),
