@@ -348,5 +348,6 @@ def _facts(record: LectureRecord, status: MonitorStatus | None) -> list[dict[str
             ("Skipped", f"{status.dropped:,}", "Pictures left out because a newer one was there"),
             ("Label ready after", delay, "From picture to stored label, the middle of the last minute"),
         ]
-    facts.append(("Model", wording.model_words(record.model_id or "–"), record.model_id or "Not known yet"))
+    whole = " with ".join(filter(None, (record.model_id, record.adapter_id)))
+    facts.append(("Model", wording.model_words(record.adapter_id or record.model_id or "–"), whole or "Not known yet"))
     return [{"name": name, "value": value, "hint": hint} for name, value, hint in facts]

@@ -23,7 +23,7 @@ VISION_PREFIX = "vision."
 """Names of tensors that change what is seen begin so; all others change only what is made of it."""
 _KEYS = ("adapter_id", "base_model_id", "base_files", "rank", "tensors", "rubrics", "files")
 _RUBRIC_KEYS = ("question", "labels", "phrases", "temperature", "abstain_threshold")
-_REPAIR = "Export the adapter again, or put its copy back."
+_REPAIR = "Export the adapter again, put its copy back, or `classroom models rollback` to the model before."
 
 
 @dataclass(frozen=True, slots=True)
