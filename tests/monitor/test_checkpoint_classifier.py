@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -170,9 +171,9 @@ def _refuse_connection(*_: object) -> None:
         ({"model": "x", "bundle": Path("y")}, "--model and --bundle: give one of them"),
     ],
 )
-def test_options_that_do_not_go_together(options: dict[str, object], message: str) -> None:
+def test_options_that_do_not_go_together(options: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInputError, match=message):
-        MonitorSettings(**options)  # type: ignore[arg-type]
+        MonitorSettings(**options)
 
 
 @pytest.mark.parametrize("library", ["torch", "transformers"])
