@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from export.registry.aliases import roll_back, set_challenger, set_champion, writing
 from monitor.bundle import open_bundle
 from monitor.errors import BundleError
 from monitor.hotswap import Change, FixedModel, FollowedModel
@@ -229,6 +230,26 @@ def test_a_challenger_that_fails_costs_the_lecture_nothing(followed: FollowedMod
     assert (ask(followed, count=2).best, ask(followed, count=2).shadow) == ("screen", None)
     assert followed.notice.startswith("challenger failed and is not asked any more: ")
     assert ask(followed).shadow is None
+
+
+def test_what_the_writer_of_the_registry_does_is_followed(followed: FollowedModel, models: Path) -> None:
+    registry = Registry(models, shipped=package(models))
+    with writing(registry) as held:
+        set_challenger(held, held.entry("turn-1"), by="ada", reason="")
+        set_champion(held, held.entry("turn-2"), by="ada", reason="better")
+    assert [change.refused for change in followed.look()] == ["", ""]
+    prediction = ask(followed)
+    assert prediction.shadow is not None
+    assert (prediction.best, prediction.shadow.best) == ("wander", "paper")
+    with writing(registry) as held:
+        set_champion(held, held.entry("turn-1"), by="ada", reason="better still")
+    followed.look()
+    assert (ask(followed).best, ask(followed).shadow) == ("paper", None), "who is champion is no challenger any more"
+    for expected in ("wander", "screen"):
+        with writing(registry) as held:
+            roll_back(held, by="ada", reason="")
+        assert [change.refused for change in followed.look()] == [""]
+        assert ask(followed).best == expected
 
 
 def test_a_bundle_given_by_hand_stays(models: Path) -> None:
