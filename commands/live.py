@@ -11,8 +11,11 @@ import typer
 from commands.options import (
     DEFAULT_PORT,
     BundleOption,
+    DownloadOption,
     LayoutOption,
+    ModelOption,
     ModelsOption,
+    QuantizeOption,
     RateOption,
     ResearchOption,
     RubricOption,
@@ -37,6 +40,9 @@ def live(
     research: ResearchOption = False,
     bundle: BundleOption = None,
     models: ModelsOption = None,
+    model: ModelOption = None,
+    quantize: QuantizeOption = None,
+    download: DownloadOption = False,
     listen: Annotated[str, typer.Option(help="webrtc: where publishers connect, HOST:PORT.")] = DEFAULT_LISTEN,
     tls_cert: Annotated[Path | None, typer.Option(help="webrtc: certificate, PEM.", show_default=False)] = None,
     tls_key: Annotated[Path | None, typer.Option(help="webrtc: its key, PEM.", show_default=False)] = None,
@@ -49,7 +55,7 @@ def live(
 ) -> None:
     """Watch a class now: labels per student into the store, a dashboard beside it. Ctrl-C ends both.
 
-    A model that is promoted meanwhile takes over between two pictures; with --bundle none does.
+    A model that is promoted meanwhile takes over between two pictures; with --bundle or --model none does.
     """
     from monitor.config import MonitorSettings
     from monitor.sources.webrtc.settings import ingest_settings
@@ -57,7 +63,19 @@ def live(
     ingest = ingest_settings(
         listen, tls_cert=tls_cert, tls_key=tls_key, ice_servers=ice_server or (), allow_origins=allow_origin or ()
     )
-    settings = MonitorSettings(rate, rubric, layout, research, bundle, pictures, models=models, ingest=ingest)
+    settings = MonitorSettings(
+        rate,
+        rubric,
+        layout,
+        research,
+        bundle,
+        pictures,
+        models=models,
+        ingest=ingest,
+        model=model,
+        quantize=quantize,
+        download=download,
+    )
     from monitor.live import LiveMonitor
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends the lecture as Ctrl-C does
@@ -67,7 +85,7 @@ def live(
         if dashboard:
             from dashboard.process import Dashboard
 
-            beside = Dashboard(store=monitor.store_path, port=port)
+            beside = Dashboard(store=monitor.store_path, port=port, models=models)
             typer.echo(f"Dashboard: {beside.url}   (Ctrl-C ends it and the monitor)")
         for line in monitor.notices:
             typer.echo(line)

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from monitor.bundle import open_bundle
 from monitor.config import MonitorSettings, inference_threads
 from monitor.errors import SourceError, StoreError
 from monitor.hotswap import Change, FixedModel, FollowedModel
@@ -29,7 +28,7 @@ from monitor.store.keeping import commit_with_crops
 from monitor.store.records import MonitorStatus, ResumePoint
 from monitor.store.wishes import DAY_S, Wishes, current_wishes
 from monitor.students.facemodel import open_face_finder
-from monitor.vlm.bundled import BundledClassifier
+from monitor.vlm.choice import choose_classifier
 
 SAME_LECTURE_WITHIN_S = 600
 """A source that comes back within ten minutes goes on in the same lecture."""
@@ -276,11 +275,10 @@ class LiveMonitor:
 
 
 def _open_models(settings: MonitorSettings, store: str | None, rubric: Rubric) -> FixedModel | FollowedModel:
-    """The bundle that was given by hand, to the end; else whatever the registry names, now and later."""
-    threads = inference_threads()
-    if settings.bundle is not None:
-        return FixedModel(BundledClassifier(open_bundle(settings.bundle), rubric, threads))
-    return FollowedModel(Registry(settings.models or models_folder(store)), rubric, threads)
+    """The model that was given by hand, to the end; else whatever the registry names, now and later."""
+    if settings.bundle is not None or settings.model is not None:
+        return FixedModel(choose_classifier(settings, rubric))
+    return FollowedModel(Registry(settings.models or models_folder(store)), rubric, inference_threads())
 
 
 def _new_lecture_id() -> str:

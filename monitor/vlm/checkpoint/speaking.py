@@ -7,6 +7,7 @@ about other labels and the gaze one by one, as in training, and the sentence is 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from copy import copy
 from typing import Any
@@ -138,6 +139,8 @@ class GrammarMask:
         for row, matcher in enumerate(self._matchers):
             if self._begun and not matcher.is_stopped():
                 matcher.consume_token(int(ids[row, -1]))
+                if matcher.is_error():  # rather no sentence than one that claims something else
+                    raise BadInputError(f"this model's tokenizer and the grammar disagree: {matcher.get_error()}")
             if matcher.is_stopped():
                 allowed[row, self._end_id] = True
                 continue
@@ -157,4 +160,30 @@ def _open_tokens(tokenizer: Any, core: Any, end_id: int, model_id: str) -> Any:
     plain.no_padding()
     plain.no_truncation()
     width = core.get_output_embeddings().weight.shape[0]
-    return LLTokenizer(plain.to_str(), n_vocab=max(width, plain.get_vocab_size()), eos_token=end_id)
+    told = _letter_by_letter(json.loads(plain.to_str()))
+    return LLTokenizer(json.dumps(told), n_vocab=max(width, plain.get_vocab_size()), eos_token=end_id)
+
+
+def _letter_by_letter(told: dict[str, Any]) -> dict[str, Any]:
+    """A tokenizer.json that leaves texts as they are.
+
+    llguidance spells out what must come next by the tokenizer itself: one that writes small letters or puts a space
+    before each piece would spell something that the grammar does not allow.
+    """
+    told["normalizer"] = _only_spaces(told.get("normalizer"))
+    for one in _parts(told.get("pre_tokenizer"), "pretokenizers"):
+        if one["type"] == "ByteLevel":
+            one["add_prefix_space"] = False
+    return told
+
+
+def _only_spaces(normalizer: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Of a normalizer what writes spaces as sentencepiece does: llguidance reckons with that."""
+    kept = [one for one in _parts(normalizer, "normalizers") if one["type"] in ("Prepend", "Replace")]
+    return {"type": "Sequence", "normalizers": kept} if kept else None
+
+
+def _parts(told: dict[str, Any] | None, inside: str) -> list[dict[str, Any]]:
+    if told is None:
+        return []
+    return list(told[inside]) if told["type"] == "Sequence" else [told]
