@@ -43,13 +43,16 @@ _SETTINGS = {
 }
 
 
-def dashboard_command(store: str | Path, port: int, address: str = "127.0.0.1") -> list[str]:
+def dashboard_command(
+    store: str | Path, port: int, address: str = "127.0.0.1", models: Path | None = None
+) -> list[str]:
     """The arguments of the process that serves the dashboard of one store.
 
     Args:
         store: path or URL of the store to read.
         port: TCP port; see `require_free_port`.
         address: interface to listen on. The default is reachable from this machine alone.
+        models: folder of the model registry; None = beside the store.
 
     Returns:
         Arguments for `subprocess`, no shell: Python, Streamlit, its settings, then our own after "--".
@@ -63,7 +66,8 @@ def dashboard_command(store: str | Path, port: int, address: str = "127.0.0.1") 
     if address in _LOOPBACK:
         # Another site must not reach the page by a name of its own that resolves to this machine.
         flags += [part for host in _LOOPBACK for part in ("--server.allowedHosts", host)]
-    return [sys.executable, "-m", "streamlit", "run", str(_APP), *flags, "--", "--store", str(store)]
+    told = ["--store", str(store), *(["--models", str(models)] if models else [])]
+    return [sys.executable, "-m", "streamlit", "run", str(_APP), *flags, "--", *told]
 
 
 def require_free_port(port: int, address: str = "127.0.0.1") -> None:

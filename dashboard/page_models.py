@@ -1,4 +1,4 @@
-"""Models: which one is in use, what training rounds tried, and how well each did."""
+"""Models: which one is in use and how another takes its place; what training rounds tried, and how well each did."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import wording
+from dashboard.model_choice import choose_model
 from dashboard.notices import show_empty, show_error
-from dashboard.queries import open_reader
 from dashboard.rounds_view import Figures, RoundView, RunView, run_folders, run_view
 from dashboard.settings import store_location
 from monitor.errors import ClassroomError, RubricError
@@ -18,18 +17,15 @@ from monitor.store.location import store_path
 
 
 def models_page() -> None:
-    """Draw the model in use, then the newest run or the one that was picked."""
+    """Draw the models to choose from, then the newest run or the one that was picked."""
     with st.container(key="models"):
         try:
-            _in_use()
+            choose_model()
         except ClassroomError as error:
             show_error(error)
             return
+        st.subheader("Training rounds", anchor=False)
         _runs()
-        st.caption(
-            "Making a challenger the model in use, and going back to an earlier one, comes with the model registry. "
-            "Until then a model is chosen with --bundle when a lecture is started."
-        )
 
 
 def _runs() -> None:
@@ -45,22 +41,6 @@ def _runs() -> None:
     runs = {folder.as_posix(): run_view(folder) for folder in folders}
     place = st.selectbox("Run", list(runs), format_func=lambda at: runs[at].name, key="run", width=340)
     _show_run(runs[place])
-
-
-def _in_use() -> None:
-    reader = open_reader(store_location())
-    record = None
-    if reader is not None:
-        with reader:
-            record = next((lecture for lecture in reader.lectures() if lecture.model_id), None)
-    if record is None:
-        return
-    adapter = f" with {escape(record.adapter_id)}" if record.adapter_id else ""
-    when = wording.started_words(record.started_at or record.opened_at)
-    st.html(
-        f'<p class="inuse"><b>In use</b> {escape(record.model_id or "")}{adapter}'
-        f"<small> since {escape(when)}</small></p>"
-    )
 
 
 def _show_run(run: RunView) -> None:

@@ -18,15 +18,16 @@ class Dashboard:
     Args:
         store: the database file that it reads.
         port: where it listens.
+        models: folder of the model registry; None = beside the store.
 
     Raises:
         BusyError: the port is taken.
     """
 
-    def __init__(self, store: Path, port: int) -> None:
+    def __init__(self, store: Path, port: int, models: Path | None = None) -> None:
         require_free_port(port, LOOPBACK)
         self.url = f"http://{LOOPBACK}:{port}"
-        interpreter, _, _, *arguments = dashboard_command(str(store), port, LOOPBACK)
+        interpreter, _, _, *arguments = dashboard_command(str(store), port, LOOPBACK, models)
         self._process = subprocess.Popen(
             [interpreter, "-m", "dashboard.serve", *arguments],
             stdin=subprocess.PIPE,

@@ -108,7 +108,7 @@ def judge(  # noqa: PLR0913, PLR0917  # two models, their truth, whose it is, an
         *_few_students(len(np.unique(real)), bars),
         *(f"no picture shows {name!r}, so nobody knows what happens to it" for name in _absent(truth, labels)),
         *_losses("", classes, bars),
-        *(loss for key, values in judged.items() for loss in _losses(f"{key} = ", values, bars)),
+        *(loss for key, values in judged.items() for loss in _losses(f"{key.replace('_', ' ')} = ", values, bars)),
         *_dishonest(errors, bars),
         *_unlike(around.agreement, bars),
     ]
@@ -136,26 +136,31 @@ class _Pair:
     ) -> None:
         self._truth, self._people, self._count, self._bars = truth, people, count, bars
         self._answers = (old, new)
+        self._everywhere = np.ones(len(truth), dtype=np.bool_)
+        self._overall = self._counts(self._everywhere)
 
     def by_class(self) -> list[Difference]:
         """Of each label, over all pictures."""
-        (old, new), (drawn_old, drawn_new) = self._counts(np.ones(len(self._truth), dtype=np.bool_))
+        (old, new), (drawn_old, drawn_new) = self._overall
         values = f1_per_label(new) - f1_per_label(old)
         draws = f1_per_label(drawn_new) - f1_per_label(drawn_old)
         return [_interval(values[label], draws[:, label], self._bars.level) for label in range(self._count)]
 
     def all(self) -> Difference:
         """Of macro-F1 over all pictures."""
-        return self.of(np.ones(len(self._truth), dtype=np.bool_))
+        return self._macro_points(*self._overall)
 
     def of(self, rows: NDArray[np.bool_]) -> Difference:
         """Of macro-F1 over some pictures."""
-        (old, new), (drawn_old, drawn_new) = self._counts(rows)
+        return self._macro_points(*self._counts(rows))
+
+    def _macro_points(self, whole: list[Counts], drawn: list[Counts]) -> Difference:
+        (old, new), (drawn_old, drawn_new) = whole, drawn
         return _interval(macro_f1(new) - macro_f1(old), macro_f1(drawn_new) - macro_f1(drawn_old), self._bars.level)
 
     def macro(self, answers: Truth) -> float | None:
         """Macro-F1 of one model's answers."""
-        return rounded(macro_f1(self._by_person(answers, np.ones(len(self._truth), dtype=np.bool_)).sum(axis=0)))
+        return rounded(macro_f1(self._by_person(answers, self._everywhere).sum(axis=0)))
 
     def people(self, rows: NDArray[np.bool_]) -> int:
         """How many are in some pictures."""

@@ -117,12 +117,17 @@ def champions(history: Sequence[Change]) -> list[str]:
 
 def read_verdict(models: Path, model_id: str) -> KeptVerdict | None:
     """The last one on a model, or None."""
-    told = read_object(models / VERDICTS / f"{model_id}.json")
-    if told.get("model_id") != model_id:
-        return None
+    verdict = verdict_of(read_object(models / VERDICTS / f"{model_id}.json"))
+    return verdict if verdict is not None and verdict.model_id == model_id else None
+
+
+def verdict_of(told: Mapping[str, Any]) -> KeptVerdict | None:
+    """A verdict from plain values; None for something else."""
     figures = told.get("figures")
+    if not isinstance(told.get("model_id"), str):
+        return None
     return KeptVerdict(
-        model_id=model_id,
+        model_id=told["model_id"],
         champion=str(told.get("champion", "")),
         at=str(told.get("at", "")),
         passed=told.get("passed") is True,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from monitor.bundle import MANIFEST
@@ -36,6 +38,8 @@ class Row:
     """Pseudonyms of erased students whom it learned from."""
     bytes: int
     """Of all its files."""
+    added_at: str
+    """UTC, ISO 8601, when it came here; empty for the shipped one."""
     verdict: KeptVerdict | None
 
     @property
@@ -77,8 +81,16 @@ def _row(registry: Registry, model_id: str, aliases: tuple[str, ...], marks: Map
         bytes=sum(
             size for one in files.values() if isinstance(one, Mapping) and isinstance(size := one.get("bytes"), int)
         ),
+        added_at=_written_at(registry.folder / model_id / MANIFEST),
         verdict=read_verdict(registry.folder, model_id),
     )
+
+
+def _written_at(path: Path) -> str:
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
+    except OSError:
+        return ""
 
 
 def _table(told: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -93,7 +93,7 @@ def figure_lines(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
         *((f"F1 {name}", _difference(found)) for name, found in _table(figures, "classes").items()),
     ]
     groups = [
-        (f"{key} = {value}", found)
+        (f"{key.replace('_', ' ')} = {value}", found)
         for key, values in _table(figures, "groups").items()
         if isinstance(values, Mapping)
         for value, found in values.items()
