@@ -55,7 +55,7 @@ def load_policy(  # noqa: PLR0913 - each is a line of a configuration
     opened = open_model(base, quantize=quantize, device=device, dtype=dtype, side_px=side_px, download=download)
     core = opened.core
     name = Path(base).name if opened.folder == Path(base) else str(base)
-    origin = Origin(name, opened.sha256, trainable, quantize)
+    origin = Origin(name, opened.base_sha256, trainable, quantize)
     model: Any = core
     if adapter is not None:
         manifest = read_manifest(Path(adapter), origin.base_sha256)

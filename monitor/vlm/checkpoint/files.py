@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from monitor.errors import BundleError
@@ -17,18 +18,40 @@ _WANTED = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
 
 def hash_files(paths: list[Path]) -> str:
     """One sha256 over names and contents."""
+    return hash_digests({path.name: _digest(path) for path in paths})
+
+
+def hash_digests(digests: Mapping[str, str]) -> str:
+    """The same, of files whose own sha256 are known."""
     total = hashlib.sha256()
-    for path in sorted(paths, key=lambda one: one.name):
-        total.update(path.name.encode())
-        with path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
+    for name in sorted(digests):
+        total.update(name.encode())
+        total.update(bytes.fromhex(digests[name]))
     return total.hexdigest()
 
 
+def read_digests(folder: Path) -> dict[str, str]:
+    """Name and sha256 of every file of a checkpoint that decides its answers.
+
+    Raises:
+        BundleError: a file from the hub's cache that is not what the hub gave.
+    """
+    paths = {path for pattern in _WANTED for path in folder.glob(pattern)}
+    digests = {path.name: _digest(path) for path in sorted(paths)}
+    for path in paths:
+        _check_name(path, digests[path.name])
+    return digests
+
+
 def hash_base(folder: Path) -> str:
-    """Hash of what decides a base's answers: weights, configuration, tokenizer; not its card."""
-    others = [folder / name for name in ("config.json", "tokenizer.json")]
-    return hash_files([*folder.glob("*.safetensors"), *(path for path in others if path.is_file())])
+    """Hash of what an adapter is bound to: weights, configuration and tokenizer; not the card, and not the processor."""
+    return hash_digests(base_part(read_digests(folder)))
+
+
+def base_part(digests: Mapping[str, str]) -> dict[str, str]:
+    """Of all files those that `hash_base` is made of."""
+    others = ("config.json", "tokenizer.json")
+    return {name: digest for name, digest in digests.items() if name.endswith(".safetensors") or name in others}
 
 
 def check_safetensors(path: Path, advice: str) -> None:
@@ -68,7 +91,6 @@ def find_checkpoint(base: str | Path, *, download: bool, how_to_download: str) -
         raise BundleError(f"{base}: no *.safetensors in it. Weights in other formats can run code and are not read.")
     for path in weights:
         check_safetensors(path, "Copy the checkpoint again, or train it again.")
-        _check_name(path)
     return folder
 
 
@@ -92,15 +114,18 @@ def _from_hub(name: str, download: bool, how_to_download: str) -> Path:
     return Path(found)
 
 
-def _check_name(path: Path) -> None:
+def _check_name(path: Path, found: str) -> None:
     """The hub's cache names a large file by its sha256: then its bytes must be those."""
     stored = path.resolve()
-    if stored.parent.name != "blobs" or not re.fullmatch("[0-9a-f]{64}", stored.name):
+    expected = stored.name
+    if stored.parent.name != "blobs" or not re.fullmatch("[0-9a-f]{64}", expected) or found == expected:
         return
-    with stored.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != stored.name:
-        raise BundleError(
-            f"{path}: changed or damaged: expected sha256 {stored.name[:12]}…, as the hub's cache names it, found "
-            f"{found[:12]}…. Delete it and fetch it again."
-        )
+    raise BundleError(
+        f"{path}: changed or damaged: expected sha256 {expected[:12]}…, as the hub's cache names it, found "
+        f"{found[:12]}…. Delete it and fetch it again."
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

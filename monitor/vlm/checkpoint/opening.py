@@ -6,6 +6,7 @@ Safetensors only, no code from the hub, nothing downloaded unless asked. This fi
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from monitor.errors import BadInputError, BundleError
 from monitor.vlm.checkpoint.card import CARD_FILE, Card, read_card
 from monitor.vlm.checkpoint.extra import INSTALL
-from monitor.vlm.checkpoint.files import find_checkpoint, hash_base
+from monitor.vlm.checkpoint.files import base_part, find_checkpoint, hash_digests, read_digests
 from monitor.vlm.checkpoint.parts import open_processor
 from monitor.vlm.checkpoint.talk import ChatTalk, EmbeddedTalk, Talk
 from monitor.vlm.checkpoint.tokens import for_transformers, load_tokenizer
@@ -32,10 +33,20 @@ class Opened:
     """The model of transformers, at rest, nothing of it open to training."""
     talk: Talk
     folder: Path
-    sha256: str
-    """Of weights, configuration and tokenizer: `hash_base`."""
+    digests: Mapping[str, str]
+    """Name and sha256 of each file that decides its answers."""
     card: Card | None
     """Of an embedded checkpoint; None for others."""
+
+    @property
+    def sha256(self) -> str:
+        """One hash of all those files."""
+        return hash_digests(self.digests)
+
+    @property
+    def base_sha256(self) -> str:
+        """Of the files that an adapter is bound to."""
+        return hash_digests(base_part(self.digests))
 
 
 def open_model(
@@ -66,12 +77,13 @@ def open_model(
     if quantize is not None and quantize not in QUANTIZATIONS:
         raise BadInputError(f"quantize must be nf4 or int8 (or left out), found {quantize!r}")
     folder = find_checkpoint(base, download=download, how_to_download=how_to_download)
+    digests = read_digests(folder)
     where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     card = read_card(folder) if (folder / CARD_FILE).is_file() else None
     core = _open_core(folder, quantize, where, _dtype(dtype, where, embedded=card is not None))
     core.requires_grad_(False)
     core.eval()
-    return Opened(core, _talk(folder, core, card, side_px), folder, hash_base(folder), card)
+    return Opened(core, _talk(folder, core, card, side_px), folder, digests, card)
 
 
 def _dtype(name: str, device: torch.device, *, embedded: bool) -> torch.dtype:
