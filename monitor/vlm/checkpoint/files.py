@@ -44,7 +44,7 @@ def read_digests(folder: Path) -> dict[str, str]:
 
 
 def hash_base(folder: Path) -> str:
-    """Hash of what an adapter is bound to: weights, configuration and tokenizer; not the card, and not the processor."""
+    """Hash of what an adapter is bound to: weights, configuration, tokenizer; neither the card nor the processor."""
     return hash_digests(base_part(read_digests(folder)))
 
 
