@@ -36,11 +36,15 @@ def choose_model() -> None:
     registry = Registry(models_location())
     history = read_history(registry.folder)
     rows = list_models(registry)
-    _say()
-    _in_use(registry, history)
+    # A container each, so that what comes and goes in one moves nothing else: a moved popover closes.
+    with st.container():
+        _say()
+    with st.container():
+        _in_use(registry, history)
     st.html(rows_html(rows))
     person = _person()
-    _go_back(history, person)
+    with st.container():
+        _go_back(history, person)
     _one(rows, person)
     if history:
         with st.expander("History"):
@@ -111,10 +115,10 @@ def _promote(row: Row, person: str) -> None:
         "Promote", key="promote", type="primary", help="It becomes the model in use if the gate lets it pass."
     ):
         _run(["promote", name, f"--by={person}"], asking, _promotion_words)
-    with st.popover("Force"):
+    with st.popover("Force"), st.form("force", border=False):
         st.caption(FORCE_ADVICE)
         reason = st.text_input("Reason", key=f"reason_{name}", max_chars=500)
-        sure = st.button("Promote all the same", key="force", disabled=not reason.strip())
+        sure = st.form_submit_button("Promote all the same")
     if sure:
         _run(["promote", name, "--force", f"--reason={reason}", f"--by={person}"], asking, _promotion_words)
     if st.button("Ask the gate", key="ask", help="What it would say; nothing changes."):
