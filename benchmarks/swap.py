@@ -43,9 +43,9 @@ from monitor.registry import SHIPPED
 from monitor.store.reader import StoreReader
 
 ADAPTERS = 4
-WARM_UP_MOMENTS = 5
-"""Names are read and sessions find their memory; then the swaps begin."""
-SAMPLES_PER_SWAP = 2.2
+WARM_UP_MOMENTS = 20
+"""Names are read and sessions find their memory (+160 MB, with or without swaps); then the swaps begin."""
+SAMPLES_PER_SWAP = 1.8
 """At most: one in which the choice is made, one that takes it up, and a little."""
 ANSWERED_WITHIN_S = 60.0
 CHANGED_LATER = "changed-later"

@@ -7,6 +7,7 @@ be taken is refused with the reason, and the model in use stays. It knows no fra
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -122,9 +123,9 @@ class FollowedModel:
         told = []
         for place in self._places:
             if place.refused:
-                told.append(f"new {place.alias} refused: {_first_sentence(place.refused)}")
+                told.append(f"new {place.alias} refused: {self._in_short(place.refused)}")
         if isinstance(self.classifier, ShadowClassifier) and self.classifier.trouble:
-            told.append(f"challenger failed and is not asked any more: {_first_sentence(self.classifier.trouble)}")
+            told.append(f"challenger failed and is not asked any more: {self._in_short(self.classifier.trouble)}")
         return " · ".join(told)
 
     def look(self) -> list[Change]:
@@ -218,6 +219,10 @@ class FollowedModel:
         except ClassroomError:
             return True  # and is refused at once
 
+    def _in_short(self, text: str) -> str:
+        """The first sentence, files named from the registry's folder on."""
+        return text.replace(f"{self._registry.folder}{os.sep}", "").split(". ", maxsplit=1)[0].rstrip(".")
+
     def _running(self) -> list[_Running]:
         return [place.running for place in self._places if place.running is not None]
 
@@ -239,10 +244,6 @@ def _named(running: _Running | None) -> str:
         return ""
     adapter = running.classifier.adapter_id
     return running.classifier.model_id + (f" with {adapter}" if adapter else "")
-
-
-def _first_sentence(text: str) -> str:
-    return text.split(". ", maxsplit=1)[0].rstrip(".")
 
 
 def _try_out(classifier: Classifier) -> None:

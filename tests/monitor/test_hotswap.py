@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -138,7 +139,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "nothing at all": (lambda models: None, "found none readable"),
     "other bytes": (lambda models: write_adapter(models / "bad", package(models), b"no weights"), "cannot take it up"),
     "other tensors": (lambda models: turned(models, tensors={"text.0.qkv.lora_A": [3, 3]}), "not as its manifest says"),
-    "not numbers": (lambda models: turned(models, strength=float("nan")), "no numbers"),
+    "not numbers": (lambda models: turned(models, strength=float("nan")), "no number"),
     "other files of the base": (lambda models: turned(models, base_files={"vision.onnx": "0" * 64}), "other files of"),
     "no base": (lambda models: turned(models, base_model_id="colors-9"), "another model"),
     "another rubric": (lambda models: turned(models, rubrics=other_words(models)), "question changed"),
@@ -175,6 +176,14 @@ def test_a_spoilt_bundle_is_refused_when_it_was_tried(graph: bytes, followed: Fo
     choose(models, "turn-1")
     followed.look()
     assert ask(followed).best == "paper", "another choice is taken up all the same"
+
+
+def test_what_the_dashboard_tells_is_short(followed: FollowedModel, models: Path) -> None:
+    spoil(turned(models) / "adapter.onnx_adapter")
+    choose(models, "bad")
+    followed.look()
+    assert followed.notice.startswith(f"new champion refused: bad{os.sep}adapter.onnx_adapter: changed or damaged: ")
+    assert "Export" not in followed.notice
 
 
 def test_a_lecture_does_not_begin_with_a_champion_that_cannot_run(models: Path) -> None:
