@@ -47,13 +47,15 @@ def add_entry(registry: Registry, source: Path, *, lineage: Mapping[str, Any] | 
     with writing(registry):
         manifest = _manifest_of(source, lineage)
         model_id = _name_of(source, manifest)
+        card = _card(source, manifest)
+        manifest = _vouching_for(manifest, card)
         place = models / model_id
         if place.exists():
             return _known(registry, model_id, manifest)
         staged = models / f"{UNFINISHED}{secrets.token_hex(8)}"
         try:
             staged.mkdir()
-            _copy(source, staged, manifest)
+            _copy(source, staged, manifest, card)
             _open(registry, staged, manifest)
             flush_folder(staged)
             staged.replace(place)
@@ -122,7 +124,7 @@ def _name_of(source: Path, manifest: Mapping[str, Any]) -> str:
 
 def _known(registry: Registry, model_id: str, manifest: Mapping[str, Any]) -> str:
     entry = registry.entry(model_id)
-    if entry.manifest_sha256 != sha256_of(_text(manifest)) and entry.manifest != manifest:
+    if entry.manifest != manifest:
         raise BadInputError(
             f"{model_id}: another model of this name is in {registry.folder}, and a model there never changes. Export "
             "this one under another name."
@@ -130,23 +132,37 @@ def _known(registry: Registry, model_id: str, manifest: Mapping[str, Any]) -> st
     return model_id
 
 
-def _copy(source: Path, staged: Path, manifest: Mapping[str, Any]) -> None:
-    """The files that the manifest vouches for, the card, and last the manifest."""
+def _card(source: Path, manifest: Mapping[str, Any]) -> bytes | None:
+    """The card that the manifest does not vouch for yet, written where there is none; None where it does."""
+    if CARD in manifest["files"]:
+        return None
+    path = source / CARD
+    return path.read_bytes() if path.is_file() else render_card(manifest).encode()
+
+
+def _vouching_for(manifest: dict[str, Any], card: bytes | None) -> dict[str, Any]:
+    if card is None:
+        return manifest
+    return {**manifest, "files": {**manifest["files"], CARD: {"sha256": sha256_of(card), "bytes": len(card)}}}
+
+
+def _copy(source: Path, staged: Path, manifest: Mapping[str, Any], card: bytes | None) -> None:
+    """The files that the manifest vouches for, and last the manifest."""
     for name, told in manifest["files"].items():
         if PurePosixPath(name).name != name or "\\" in name or name == MANIFEST:
             raise BundleError(f"{source / MANIFEST}: files must lie in the model's own folder, found {name!r}.")
-        try:
-            data = (source / name).read_bytes()
-        except OSError as error:
-            raise BundleError(f"{source / name}: expected a file, found none readable ({error.strerror}).") from error
+        data = card if name == CARD and card is not None else _bytes_of(source / name)
         if not isinstance(told, dict) or sha256_of(data) != told.get("sha256"):
             raise BundleError(f"{source / name}: changed or damaged since its manifest was written. Export it again.")
         write_flushed(staged / name, data)
-    if CARD not in manifest["files"]:
-        card = source / CARD
-        text = card.read_bytes() if card.is_file() else render_card(manifest).encode()
-        write_flushed(staged / CARD, text)
     write_flushed(staged / MANIFEST, _text(manifest))
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: expected a file, found none readable ({error.strerror}).") from error
 
 
 def _open(registry: Registry, staged: Path, manifest: Mapping[str, Any]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from export.registry.entries import CARD
 from monitor.bundle import MANIFEST
 from monitor.errors import BundleError
 from monitor.registry import CHALLENGER, CHAMPION, SHIPPED, Registry
@@ -42,7 +41,7 @@ def _problem(registry: Registry, model_id: str) -> str:
 
 
 def _strangers(folder: Path, known: set[str]) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.name not in {*known, MANIFEST, CARD})
+    return sorted(path.name for path in folder.iterdir() if path.name not in {*known, MANIFEST})
 
 
 def _alias_problem(registry: Registry, name: str) -> str:

@@ -23,6 +23,7 @@ def test_an_entry_is_a_checked_copy_with_a_card(registry: Registry, tmp_path: Pa
     entry = registry.entry("one")
     assert entry.bundle.read("label_graph.onnx") == color_graph()
     assert "# Model card: one" in (entry.folder / "README.md").read_text(encoding="utf-8")
+    assert set(entry.manifest["files"]) == {"label_graph.onnx", "tokenizer.json", "README.md"}
     row = next(row for row in list_models(registry) if row.model_id == "one")
     assert (row.kind, row.macro_f1, row.aliases, row.verdict) == ("bundle", 0.9, (), None)
     assert all(not finding.problem for finding in verify(registry))
@@ -65,10 +66,13 @@ def test_what_is_damaged_or_foreign_never_becomes_an_entry(registry: Registry, t
 def test_a_tampered_entry_is_found(registry: Registry) -> None:
     add_colors(registry, "one")
     add_colors(registry, "two")
+    add_colors(registry, "three")
     (registry.folder / "one" / "tokenizer.json").write_bytes(b"other")
+    (registry.folder / "three" / "README.md").write_text("The best model there is.", encoding="utf-8")
     (registry.folder / "two" / "extra.bin").write_bytes(b"?")
     problems = {finding.name: finding.problem for finding in verify(registry)}
-    assert "changed or damaged" in problems["one"]
+    assert "tokenizer.json: changed or damaged" in problems["one"]
+    assert "README.md: changed or damaged" in problems["three"]
     assert "does not know: extra.bin" in problems["two"]
     assert not problems[SHIPPED]
 
