@@ -1,4 +1,4 @@
-"""`classroom export`: a checkpoint made into a bundle."""
+"""`classroom export` and `classroom export-adapter`: a checkpoint made into a bundle, an adapter into its file."""
 
 from __future__ import annotations
 
@@ -21,11 +21,39 @@ def export_command(
     trainable: Annotated[
         Path | None, typer.Option(help="Folder for float16 weights to go on training from.", show_default=False)
     ] = None,
+    vision_adapters: Annotated[
+        bool, typer.Option("--vision-adapters", help="Take adapters that change seeing too; pictures cost more then.")
+    ] = False,
 ) -> None:
     """Turn a checkpoint into an int8 bundle, calibrated, proved equal and measured (extra train)."""
     require("torch", extra="train")
     from export.heldout import named_folders
     from export.write_bundle import export_bundle
 
-    export_bundle(checkpoint, heldout, out, measured=named_folders(measure or []), trainable=trainable)
+    export_bundle(
+        checkpoint,
+        heldout,
+        out,
+        measured=named_folders(measure or []),
+        trainable=trainable,
+        vision_adapters=vision_adapters,
+    )
     typer.echo(f"Bundle written to {out}" + (f", trainable weights to {trainable}" if trainable else ""))
+
+
+def export_adapter_command(
+    adapter: Annotated[Path, typer.Argument(help="Folder of a LoRA adapter, as training or PEFT wrote it.")],
+    checkpoint: Annotated[Path, typer.Option(help="Folder of the checkpoint that it was trained on.")],
+    heldout: Annotated[Path, typer.Option(help="Folder of held-out renders, for calibration and parity.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; its name is the adapter's.")],
+    bundle: Annotated[
+        Path | None, typer.Option(help="Folder of the bundle that it lies over; the shipped one by default.")
+    ] = None,
+) -> None:
+    """Turn an adapter into one file for a bundle, calibrated and proved equal (extra train)."""
+    require("torch", extra="train")
+    from export.adapter import export_adapter
+
+    manifest = export_adapter(adapter, checkpoint, bundle, heldout, out)
+    size_kb = manifest["files"]["adapter.onnx_adapter"]["bytes"] / 1e3
+    typer.echo(f"Adapter written to {out} ({size_kb:.0f} kB). Next: `classroom models add {out}`.")

@@ -20,8 +20,8 @@ from export.label_graph import LabelGraph
 from export.towers import TextLayer, VisionLayer, VisionTower
 from monitor.errors import BundleError
 
-ELEMENT = np.float16
-"""Of matrices in an adapter: half the bytes of float32, and the sums stay in the graph's own precision."""
+HALF, FULL = np.dtype(np.float16), np.dtype(np.float32)
+"""Matrices of an adapter come in half precision: half the bytes, and the sums stay in the graph's own precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,13 @@ def prefix_inputs(number: int) -> tuple[str, str]:
     return f"prefix.{number}.keys", f"prefix.{number}.values"
 
 
-def add_inputs(path: Path, sites: Sequence[Site]) -> None:
+def add_inputs(path: Path, sites: Sequence[Site], element: np.dtype[Any] = HALF) -> None:
     """Rewrite a graph with inputs for an adapter.
+
+    Args:
+        path: the graph.
+        sites: products of it; those of a graph without any are none.
+        element: what the matrices come in; FULL rounds nothing, to prove that each lands where it belongs.
 
     Raises:
         BundleError: a tensor of a site is not in the graph.
@@ -88,7 +93,7 @@ def add_inputs(path: Path, sites: Sequence[Site]) -> None:
             raise BundleError(f"{path.name}: the product {site.place} was optimised away. Report this.")
         maker.output[list(maker.output).index(site.result)] = base
         for name, shape in site.inputs().items():
-            _add_input(graph, name, shape)
+            _add_input(graph, name, shape, element)
         added[base] = _products(site, base)
     nodes = [each for node in graph.node for each in (node, *_after(node, added))]
     copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
@@ -125,11 +130,11 @@ def _after(node: Any, added: dict[str, list[Any]]) -> Iterable[Any]:
     return (each for name in node.output for each in added.get(name, ()))
 
 
-def _add_input(graph: Any, name: str, shape: tuple[int, int]) -> None:
+def _add_input(graph: Any, name: str, shape: tuple[int, int], element: np.dtype[Any]) -> None:
     """An input with a default that holds no numbers."""
-    element = helper.np_dtype_to_tensor_dtype(np.dtype(ELEMENT))
-    graph.input.append(helper.make_tensor_value_info(name, element, [size or f"{name}.rank" for size in shape]))
-    graph.initializer.append(numpy_helper.from_array(np.zeros(shape, ELEMENT), name))
+    kind = helper.np_dtype_to_tensor_dtype(element)
+    graph.input.append(helper.make_tensor_value_info(name, kind, [size or f"{name}.rank" for size in shape]))
+    graph.initializer.append(numpy_helper.from_array(np.zeros(shape, element), name))
 
 
 def _open_prefix(graph: Any) -> None:

@@ -58,7 +58,7 @@ def require(what: str, parity: Parity, bar: float = AGREEMENT) -> None:
     if parity.agreement < bar:
         raise BundleError(
             f"{what}: expected the label of the fp32 graph in {bar:.1%} of crops, found {parity.agreement:.2%} of "
-            f"{parity.crops} (worst probability gap {parity.worst_gap:.3f}). No bundle was written. "
+            f"{parity.crops} (worst probability gap {parity.worst_gap:.3f}). Nothing was written. "
             "Try another quantization, or train longer: a model at odds with itself changes with any rounding."
         )
 
@@ -79,16 +79,26 @@ def plain_scores(checkpoint: Checkpoint, asked: Asked, pixels: NDArray[np.uint8]
 
 
 def require_exact(checkpoint: Checkpoint, asked: Asked, files: GraphFiles, pixels: NDArray[np.uint8]) -> float:
-    """The largest gap between the fp32 graph and plain transformers, in log-probability.
+    """The largest gap between the fp32 graphs and plain transformers, in log-probability.
 
     Raises:
         BundleError: the gap is larger than rounding explains.
     """
-    gap = float(np.abs(plain_scores(checkpoint, asked, pixels) - score(files, pixels)).max())
-    if gap > GRAPH_GAP:
+    what = f"{checkpoint.folder}: the fp32 graph"
+    return require_close(what, plain_scores(checkpoint, asked, pixels), score(files, pixels))
+
+
+def require_close(what: str, expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+    """The largest gap between plain transformers and a graph without quantization, in log-probability.
+
+    Raises:
+        BundleError: the gap is larger than rounding explains.
+    """
+    gap = float(np.abs(expected - found).max())
+    if not gap <= GRAPH_GAP:  # also where it is no number
         raise BundleError(
-            f"{checkpoint.folder}: the fp32 label graph differs from plain transformers: expected at most {GRAPH_GAP} "
-            f"in log-probability, found {gap:.5f}. The architecture is not the one that the label graph knows."
+            f"{what} differs from plain transformers: expected at most {GRAPH_GAP} in log-probability, "
+            f"found {gap:.5f}. Nothing was written: the architecture is not the one that the label graph knows."
         )
     return gap
 

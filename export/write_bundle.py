@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export import parity
-from export.calibrate import COVERAGE, Calibration, choose_threshold, describe, fit_temperature
+from export.calibrate import Calibration
 from export.checkpoint import CARD, Asked, Checkpoint, open_checkpoint
-from export.figures import calibration_error, rounded, softmax
+from export.figures import softmax
 from export.graph_files import GraphFiles, write_graphs
 from export.graph_runs import score, time_per_crop_ms
 from export.heldout import Heldout, read_heldout, read_measured, read_recipe
+from export.heldout_report import calibrate_and_report
 from export.label_graph import build
 from export.lora_inputs import Site, add_inputs, find_sites
 from export.manifest import describe_bundle, write_manifest
@@ -33,7 +34,7 @@ from export.quantize import METHODS, quantize
 from export.staging import require_replaceable, staged_folder
 from export.trainable import require_same_labels, write_trainable
 from monitor.bundle import MANIFEST, open_bundle
-from monitor.errors import BadInputError
+from monitor.vlm.checkpoint.files import hash_base
 
 _EXACT_CROPS = 8
 
@@ -60,6 +61,7 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
     trainable: Path | None = None,
     rubric_id: str = "attention",
     methods: Sequence[str] = tuple(METHODS),
+    vision_adapters: bool = False,
     min_agreement: float = parity.AGREEMENT,
 ) -> dict[str, Any]:
     """Write the bundle of a checkpoint and return its manifest.
@@ -72,6 +74,7 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
         trainable: folder for the weights in half precision, to go on training from; None = not written.
         rubric_id: which of the checkpoint's rubrics.
         methods: quantizations to measure, the preferred first; the first that passes the bar is taken.
+        vision_adapters: inputs for adapters in the vision graph too; all pictures cost some percent more then.
         min_agreement: share of held-out crops whose label must stay; below it there is no bundle.
 
     Raises:
@@ -89,8 +92,8 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
     with ExitStack() as stack:
         folder = stack.enter_context(staged_folder(out))
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        chosen, compared = _quantize_best(opened, asked, crops, work, methods, min_agreement)
-        calibration, figures = _calibrate_and_report(chosen.scores, asked, crops)
+        chosen, compared = _quantize_best(opened, asked, crops, work, methods, vision_adapters, min_agreement)
+        calibration, figures = calibrate_and_report(chosen.scores, asked.labels, crops)
         probes, direct = _probe(opened, asked, {"heldout": crops, **others})
         figures |= {
             **compared,
@@ -106,7 +109,9 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
         for graph in (chosen.files.vision, chosen.files.label):
             shutil.copyfile(graph, folder / graph.name)
         shutil.copyfile(checkpoint / "tokenizer.json", folder / "tokenizer.json")
-        manifest = {**describe_bundle(opened, asked, calibration, chosen.method, folder), "figures": figures}
+        bases = [hash_base(one) for one in (checkpoint, *([] if trainable is None else [halves]))]
+        manifest = describe_bundle(opened, asked, calibration, chosen.method, folder)
+        manifest |= {"bases": bases, "figures": figures}
         (folder / "README.md").write_text(render_card(manifest), encoding="utf-8", newline="\n")
         write_manifest(folder, manifest)
         open_bundle(folder)
@@ -114,14 +119,20 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
 
 
 def _quantize_best(
-    opened: Checkpoint, asked: Asked, crops: Heldout, work: Path, methods: Sequence[str], min_agreement: float
+    opened: Checkpoint,
+    asked: Asked,
+    crops: Heldout,
+    work: Path,
+    methods: Sequence[str],
+    vision_adapters: bool,
+    min_agreement: float,
 ) -> tuple[Candidate, dict[str, Any]]:
     """The first quantization that passes, and what all of them measured."""
     model = build(opened, asked.rubric_id)
     plain = write_graphs(model, int(opened.card["image_size"]), work / "fp32")
     gap = parity.require_exact(opened, asked, plain, crops.pixels[:_EXACT_CROPS])
     reference = score(plain, crops.pixels)
-    sites = find_sites(model.label, plain.label)
+    sites = find_sites(model.label, plain.label), find_sites(model.vision, plain.vision) if vision_adapters else []
     candidates = [_measure(method, plain, sites, work / method, reference, crops) for method in methods]
     passed = [candidate for candidate in candidates if candidate.parity.agreement >= min_agreement]
     if not passed:
@@ -140,10 +151,16 @@ def _quantize_best(
 
 
 def _measure(
-    method: str, plain: GraphFiles, sites: Sequence[Site], folder: Path, reference: NDArray[np.float32], crops: Heldout
+    method: str,
+    plain: GraphFiles,
+    sites: tuple[Sequence[Site], Sequence[Site]],
+    folder: Path,
+    reference: NDArray[np.float32],
+    crops: Heldout,
 ) -> Candidate:
     files = quantize(method, plain, folder, crops.pixels[crops.in_first_half])
-    add_inputs(files.label, sites)
+    for path, places in zip((files.label, files.vision), sites, strict=True):
+        add_inputs(path, places)
     scores = score(files, crops.pixels)
     found = parity.compare(reference, scores)
     figures = {
@@ -152,30 +169,6 @@ def _measure(
         **found.as_dict(),
     }
     return Candidate(method, files, scores, found, figures)
-
-
-def _calibrate_and_report(
-    scores: NDArray[np.float32], asked: Asked, crops: Heldout
-) -> tuple[Calibration, dict[str, Any]]:
-    """Fit on one half of the people; what the fit moves is reported on the other half."""
-    fitting = crops.in_first_half & crops.clear
-    telling = ~crops.in_first_half & crops.clear
-    if not telling.any():
-        raise BadInputError("all held-out crops show the same few people: render more people to report figures on")
-    temperature = fit_temperature(scores[fitting], crops.truth[fitting])
-    probabilities = softmax(scores, temperature)
-    calibration = Calibration(temperature, choose_threshold(probabilities[crops.clear]))
-    return calibration, {
-        "calibration": {
-            "temperature": f"least negative log-likelihood on {int(fitting.sum())} clear held-out crops of people who "
-            "are not in the report",
-            "threshold": f"highest that answers {COVERAGE:.0%} of all {int(crops.clear.sum())} clear held-out crops; "
-            "their truth is not looked at",
-            "error_before": rounded(calibration_error(crops.truth[telling], softmax(scores[telling]))),
-            **describe(probabilities[crops.clear], crops.truth[crops.clear], calibration.abstain_threshold),
-        },
-        "heldout": measure(probabilities, crops, asked.labels, calibration.abstain_threshold, ~crops.in_first_half),
-    }
 
 
 def _report(chosen: Candidate, asked: Asked, pictures: Heldout, calibration: Calibration) -> dict[str, Any]:

@@ -70,8 +70,7 @@ def wear(adapter: AdapterFile, graphs: Graphs, side_px: int) -> Worn:
         path.write_bytes(adapter.read())
         try:
             tensors = onnxruntime.AdapterFormat.read_adapter(str(path)).get_parameters()
-            shapes = {name: tuple(value.shape()) for name, value in tensors.items()}
-            _require_inputs(adapter, shapes, graphs)
+            _require_inputs(adapter, {name: value.numpy() for name, value in tensors.items()}, graphs)
             worn = _activate(tensors, path)
             del tensors
             _try(graphs, worn, side_px)
@@ -111,19 +110,22 @@ def _run(session: onnxruntime.InferenceSession, value: NDArray[Any], options: An
     return result
 
 
-def _require_inputs(adapter: AdapterFile, shapes: dict[str, tuple[int, ...]], graphs: Graphs) -> None:
-    """Each tensor must be as the manifest says, and find its place in the graph it changes."""
+def _require_inputs(adapter: AdapterFile, tensors: dict[str, NDArray[Any]], graphs: Graphs) -> None:
+    """Each tensor must be numbers, as the manifest says, and find its place in the graph it changes."""
     path = adapter.path / ADAPTER_FILE
+    shapes = {name: one.shape for name, one in tensors.items()}
     if shapes != dict(adapter.tensors):
-        wrong = sorted(set(shapes.items()) ^ set(adapter.tensors.items()))[0]
-        raise BundleError(f"{path}: {wrong[0]} {wrong[1]} is not as its manifest says. Export the adapter again.")
+        name, shape = sorted(set(shapes.items()) ^ set(adapter.tensors.items()))[0]
+        raise BundleError(f"{path}: {name} {shape} is not as its manifest says. Export the adapter again.")
     taken = {True: _inputs(graphs.vision), False: _inputs(graphs.label)}
-    for name in shapes:
+    for name, one in tensors.items():
         if name not in taken[name.startswith(VISION_PREFIX)]:
             raise BundleError(
                 f"{path}: the bundle {adapter.base.path} takes no tensor {name!r} (it takes {len(taken[False])} of "
                 f"text, {len(taken[True])} of vision). Export bundle and adapter with the same version of this program."
             )
+        if not np.isfinite(one).all():
+            raise BundleError(f"{path}: {name} holds what is no number. Train the adapter again.")
 
 
 def _inputs(session: onnxruntime.InferenceSession | None) -> set[str]:
@@ -165,4 +167,4 @@ def _try(graphs: Graphs, worn: Worn, side_px: int) -> None:
     """One blank picture: shapes that do not fit, or numbers that are none, show here and not in a lecture."""
     seen = graphs.see(np.zeros((1, side_px, side_px, 3), np.uint8), worn.vision)
     if not np.isfinite(graphs.answer(seen, worn.label)).all():
-        raise BundleError("its answers are no numbers")
+        raise ValueError("its answers are no numbers")

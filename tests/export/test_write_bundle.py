@@ -56,7 +56,7 @@ def test_card_tells_figures_groups_and_limits(bundle_folder: Path) -> None:
 
 
 def test_graph_at_odds_with_the_checkpoint_leaves_no_bundle(checkpoint: Path, heldout: Path, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="No bundle was written"):
+    with pytest.raises(BundleError, match="Nothing was written"):
         export_bundle(checkpoint, heldout, tmp_path / "out", methods=("int8-static",), min_agreement=1.01)
     assert list(tmp_path.iterdir()) == []
 
