@@ -18,7 +18,7 @@ from commands import corpus, models, synthesize, train
 from commands.dashboard import dashboard_command
 from commands.doctor import doctor
 from commands.evaluate import evaluate
-from commands.export import export_command
+from commands.export import export_adapter_command, export_command
 from commands.label import label
 from commands.live import live
 from commands.score import score
@@ -44,6 +44,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor,
     "evaluate": evaluate,
     "export": export_command,
+    "export-adapter": export_adapter_command,
 }
 GROUPS: dict[str, typer.Typer] = {
     "train": train.app,
