@@ -147,8 +147,8 @@ def _print_changes(history: Sequence[Change]) -> None:
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(show_header=any(headings), box=None, padding=(0, 2, 0, 0))
-    for heading in headings:
-        table.add_column(escape(heading), overflow="fold")
+    for place, heading in enumerate(headings):
+        table.add_column(escape(heading), overflow="fold", no_wrap=not place)
     for row in rows:
         table.add_row(*map(escape, row))
     Console(highlight=False, soft_wrap=False).print(table)

@@ -217,8 +217,8 @@ def _few_students(found: int, bars: GateSettings) -> list[str]:
     if found >= bars.fewest_students:
         return []
     return [
-        f"{found} of the students who are set aside have labelled pictures, expected {bars.fewest_students} at least: "
-        "label more of them under Review, or force it with a reason"
+        f"{found} students judge, expected {bars.fewest_students} at least: those of the store who are set aside and "
+        "have labelled crops. Label more of them under Review, or force it with a reason"
     ]
 
 

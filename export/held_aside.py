@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from export.heldout import Heldout, read_measured
+from export.heldout import TABLE, Heldout, read_measured
 from monitor.errors import BadInputError
 from monitor.schema import Image
 from monitor.store.held_aside import sides_of
@@ -28,7 +28,7 @@ from monitor.store.records import Annotation
 from monitor.store.review import current_annotations, kept_crop, kept_crops
 from monitor.vlm.pixels import fit_square
 
-STORE, RENDERS, FOLDER = "store", "renders", "folder"
+STORE, RENDERS, FOLDER, SHARDS = "store", "renders", "folder", "shards"
 SET = "set"
 """Name of the group that says where a picture came from."""
 _ASSETS = Path(__file__).parent / "assets" / "gate"
@@ -39,7 +39,7 @@ class Part:
     """Pictures of one origin, at whatever size a model reads."""
 
     name: str
-    """STORE, RENDERS or FOLDER."""
+    """STORE, RENDERS, FOLDER (pictures with a table) or SHARDS (rendered by somebody else)."""
     at_side_px: Callable[[int], Heldout]
 
 
@@ -58,9 +58,10 @@ def read_parts(
         BadInputError: a folder or a stored label that cannot be used.
         StoreError: a store or a key that cannot be read.
     """
-    parts = [] if heldout is None else [Part(FOLDER, lambda side_px: read_measured(heldout, labels, side_px))]
-    if heldout is None:
-        parts.append(Part(RENDERS, lambda side_px: read_renders(labels, side_px)))
+    parts = [Part(RENDERS, lambda side_px: read_renders(labels, side_px))]
+    if heldout is not None:
+        name = FOLDER if (heldout / TABLE).is_file() else SHARDS
+        parts = [Part(name, lambda side_px: read_measured(heldout, labels, side_px))]
     if store_path(store).is_file():
         crops = read_aside(store, labels, rubric_id)
         if crops.pictures:
@@ -92,8 +93,8 @@ def gather(parts: Sequence[Part], side_px: int) -> Heldout:
 
 
 def are_rendered(pictures: Heldout) -> NDArray[np.bool_]:
-    """(N,) which of them show rendered people of the package."""
-    return np.array([group[SET] == RENDERS for group in pictures.groups], dtype=np.bool_)
+    """(N,) which of them show rendered people, who are nobody's students."""
+    return np.array([group[SET] in (RENDERS, SHARDS) for group in pictures.groups], dtype=np.bool_)
 
 
 def students_in(pictures: Heldout) -> frozenset[str]:

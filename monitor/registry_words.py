@@ -86,7 +86,7 @@ def figure_lines(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
     macro, errors = _table(figures, "macro_f1"), _table(figures, "calibration_error")
     lines = [
         ("pictures", _number(figures.get("pictures"))),
-        ("students set aside", _number(figures.get("students"))),
+        ("students who judge", _number(figures.get("students"))),
         ("rendered people", _number(figures.get("rendered_people"))),
         ("answers that change", _number(figures.get("changed_answers"))),
         ("macro-F1", f"{_number(macro.get('champion'))} → {_number(macro.get('challenger'))}, {_points(macro)}"),

@@ -18,6 +18,7 @@ from monitor.store.erasure import set_opt_out
 from monitor.store.held_aside import held_aside, make_key
 from monitor.store.people import merge
 from monitor.store.records import Answer
+from tests.export.checkpoints import write_shards
 from tests.export.registry.models import color_picture, write_pictures
 from tests.monitor.builders import lecture, moment
 
@@ -93,6 +94,12 @@ def test_a_folder_takes_the_place_of_the_renders(store: Path, tmp_path: Path) ->
     assert not are_rendered(pictures).any()
     assert students_in(pictures) == frozenset(aside_in(store))
     assert RENDERS not in {group["set"] for group in pictures.groups}
+
+
+def test_shards_show_nobodys_students(tmp_path: Path) -> None:
+    folder = write_shards(tmp_path / "shards", 12)
+    pictures = gather(read_parts(Path("nowhere.db"), folder, RUBRIC.names, "attention"), 16)
+    assert are_rendered(pictures).all()
 
 
 def test_other_labels_than_the_renders_show_need_a_folder() -> None:
