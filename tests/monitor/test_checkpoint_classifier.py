@@ -110,6 +110,37 @@ def test_a_crop_that_is_no_picture_is_named(folders: dict[str, Path]) -> None:
         classifier.predict(crops)
 
 
+@pytest.mark.parametrize(
+    ("family", "missing", "message"),
+    [
+        ("embedded", "tokenizer.json", "its tokenizer is missing: expected tokenizer.json"),
+        ("embedded", "config.json", "config.json is missing"),
+        ("smolvlm", "tokenizer.json", "its tokenizer is missing: expected tokenizer.json"),
+        ("idefics3", "processor_config.json", "its picture processor is missing: expected preprocessor_config.json"),
+        ("llava", "chat_template.jinja", "has no chat template"),
+        ("qwen2_5_vl", "preprocessor_config.json", "its picture processor is missing"),
+    ],
+)
+def test_a_missing_file_is_told(
+    folders: dict[str, Path], tmp_path: Path, family: str, missing: str, message: str
+) -> None:
+    folder = tmp_path / family
+    shutil.copytree(folders[family], folder)
+    (folder / missing).unlink()
+    with pytest.raises((BundleError, BadInputError), match=message):
+        open_classifier(str(folder), RUBRIC)
+
+
+def test_a_tokenizer_cut_short_is_told(folders: dict[str, Path], tmp_path: Path) -> None:
+    for family, message in (("embedded", "cannot be read as a tokenizer"), ("llava", "its processor cannot be opened")):
+        folder = tmp_path / family
+        shutil.copytree(folders[family], folder)
+        path = folder / "tokenizer.json"
+        path.write_bytes(path.read_bytes()[:500])
+        with pytest.raises(BundleError, match=message):
+            open_classifier(str(folder), RUBRIC)
+
+
 def test_code_of_a_checkpoint_is_never_run(folders: dict[str, Path], tmp_path: Path) -> None:
     folder, trace = tmp_path / "trap", tmp_path / "was-run"
     shutil.copytree(folders["llava"], folder)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from monitor.errors import BundleError
+from monitor.vlm.checkpoint.card import CARD_FILE
 
 _WANTED = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
 
@@ -91,7 +92,17 @@ def find_checkpoint(base: str | Path, *, download: bool, how_to_download: str) -
         raise BundleError(f"{base}: no *.safetensors in it. Weights in other formats can run code and are not read.")
     for path in weights:
         check_safetensors(path, "Copy the checkpoint again, or train it again.")
+    _require_one(folder, "tokenizer", ("tokenizer.json", "tokenizer.model", "vocab.json"))
+    if not (folder / CARD_FILE).is_file():
+        _require_one(folder, "picture processor", ("preprocessor_config.json", "processor_config.json"))
     return folder
+
+
+def _require_one(folder: Path, what: str, names: tuple[str, ...]) -> None:
+    if not any((folder / name).is_file() for name in names):
+        raise BundleError(
+            f"{folder}: its {what} is missing: expected {' or '.join(names)}, found none. Copy the whole checkpoint."
+        )
 
 
 def _from_hub(name: str, download: bool, how_to_download: str) -> Path:

@@ -38,11 +38,14 @@ def open_processor(folder: Path, model_type: str, image_token_id: int) -> Any:
             return processor
         why = f"found a {type(processor).__name__} without pictures"
     except (OSError, ValueError, ImportError, TypeError) as error:
-        why = str(error).strip().splitlines()[0]
+        why = _first_line(error)
     try:
         return _from_parts(folder, model_type, image_token_id)
     except (OSError, ValueError, ImportError, TypeError, KeyError) as error:
-        raise BundleError(f"{folder}: its processor cannot be opened here ({why}; {error}).") from error
+        raise BundleError(
+            f"{folder}: its processor cannot be opened here ({why}; {_first_line(error)}). "
+            "Copy the whole checkpoint again."
+        ) from error
 
 
 def _from_parts(folder: Path, model_type: str, image_token_id: int) -> Any:
@@ -68,6 +71,10 @@ def _template(folder: Path) -> str | None:
     if older.is_file():
         return str(json.loads(older.read_text(encoding="utf-8"))["chat_template"])
     return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 class GridProcessor:

@@ -26,6 +26,7 @@ from monitor.vlm.sentences import Choice, Text, as_lark, compose, longest, sente
 
 _ASKED_FOR = "Answer in one sentence."
 _MOST_CONTRASTS = 2
+_LARGEST_BATCH = 16
 
 
 class Speaker:
@@ -54,8 +55,13 @@ class Speaker:
         Raises:
             BadInputError: the model gives nothing that can be compared (NaN).
         """
-        if not crops:
-            return []
+        said: list[str] = []
+        for start in range(0, len(crops), _LARGEST_BATCH):
+            rows = slice(start, start + _LARGEST_BATCH)
+            said += self._explain_batch(crops[rows], predictions[rows])
+        return said
+
+    def _explain_batch(self, crops: Sequence[Crop], predictions: Sequence[Prediction]) -> list[str]:
         pixels = self._classifier.prepare([crop.pixels_bgr for crop in crops])
         if self._classifier.opened.card is None:
             return self._whole(pixels, predictions)

@@ -7,12 +7,22 @@ from pathlib import Path
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
+from monitor.errors import BundleError
 from monitor.vlm import prompt
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """Read a tokenizer.json."""
-    return Tokenizer.from_file(str(path))
+    """Read a tokenizer.json.
+
+    Raises:
+        BundleError: missing, or not one.
+    """
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library knows no class of its own
+        raise BundleError(
+            f"{path}: cannot be read as a tokenizer ({error}). Copy the whole checkpoint again."
+        ) from error
 
 
 def for_transformers(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
