@@ -9,7 +9,7 @@ The last line is one JSON object: `swap_ms` (the longest that a swap held up the
 `lost` (frames dropped, moments missing, students without a label), `first_prediction_s` (the longest from the promotion
 of an adapter to the first moment stored with it; `first_prediction_p50_s`), `rollback_s` (the same for the bundle
 alone), `taken`, `refused`, `wrong` (refused though good, or taken though bad), `unanswered`, `mixed` (moments answered
-by two models), `growth_mb` (memory, from a tenth of the swaps on), `adapter_kb`, `moments`, `p95_ms` (captured to
+by two models), `growth_mb` (memory, over the second half of the swaps), `adapter_kb`, `moments`, `p95_ms` (captured to
 stored). The bundle must be one that takes adapters; the default is the shipped one.
 """
 
@@ -45,7 +45,7 @@ from monitor.store.reader import StoreReader
 ADAPTERS = 4
 WARM_UP_MOMENTS = 20
 """Names are read and sessions find their memory (+160 MB, with or without swaps); then the swaps begin."""
-SAMPLES_PER_SWAP = 1.8
+SAMPLES_PER_SWAP = 2.5
 """At most: one in which the choice is made, one that takes it up, and a little."""
 ANSWERED_WITHIN_S = 60.0
 CHANGED_LATER = "changed-later"
@@ -77,6 +77,9 @@ class Swaps:
     """One item for each choice that was taken and used, or refused."""
     warm: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
+    """All choices were made."""
+    over: threading.Event = field(default_factory=threading.Event)
+    """The monitor has ended."""
 
 
 def main() -> None:
@@ -91,9 +94,9 @@ def main() -> None:
         folder = Path(scratch)
         settings = MonitorSettings(rate=arguments.rate, models=folder / "models")
         choices = prepare(folder / "models", arguments.bundle, arguments.swaps, arguments.tampered)
-        seconds = int((WARM_UP_MOMENTS + SAMPLES_PER_SWAP * arguments.swaps) / arguments.rate) + 10
+        seconds = int((WARM_UP_MOMENTS + SAMPLES_PER_SWAP * arguments.swaps) / arguments.rate) + 20
         recording = folder / "class.mp4"
-        write_lecture(recording, students=arguments.students, seconds=seconds, fps=10)
+        write_lecture(recording, students=arguments.students, seconds=seconds, fps=5)
         print(json.dumps(measure(recording, folder / "live.db", settings, choices)))
 
 
@@ -157,7 +160,9 @@ def measure(recording: Path, store: Path, settings: MonitorSettings, choices: Se
     except KeyboardInterrupt:
         pass  # all choices were made
     finally:
+        swaps.over.set()
         swaps.warm.set()
+        swaps.answered.put(None)  # nobody answers any more, should the recording have ended first
         monitor.close()
         promoter.join()
     return _figures(swaps, choices, settings.models) | _losses(store, monitor)
@@ -180,6 +185,8 @@ def _choose_all(models: Path, choices: Sequence[Choice], swaps: Swaps, period_s:
     swaps.warm.wait()
     try:
         for choice in choices:
+            if swaps.over.is_set():
+                return
             time.sleep(float(rng.uniform(0, period_s)))
             swaps.chosen_s = time.perf_counter()
             point(models, choice.model_id)
@@ -208,7 +215,9 @@ def _figures(swaps: Swaps, choices: Sequence[Choice], models: Path) -> dict[str,
     taken = [change for change in swaps.changes if not change.refused]
     held_up_ms = [change.held_up_ms for change in taken]
     answered = zip(swaps.changes, choices, strict=False)
-    steady = swaps.rss_mb[len(swaps.rss_mb) // 10 :]
+    if not swaps.first_predictions_s[True]:
+        raise SystemExit("the recording ended before an adapter was taken up: this machine is too busy to measure on")
+    steady = swaps.rss_mb[len(swaps.rss_mb) // 2 :]
     return {
         "swap_ms": round(max(held_up_ms), 1),
         "swap_p50_ms": round(statistics.median(held_up_ms), 1),
