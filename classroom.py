@@ -17,6 +17,7 @@ import typer
 from commands import corpus, models, synthesize, train
 from commands.dashboard import dashboard_command
 from commands.doctor import doctor
+from commands.erase import erase_command
 from commands.evaluate import evaluate
 from commands.export import export_adapter_command, export_command
 from commands.label import label
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "export": export_command,
     "export-adapter": export_adapter_command,
+    "erase": erase_command,
 }
 GROUPS: dict[str, typer.Typer] = {
     "train": train.app,

@@ -118,6 +118,36 @@ def write_results(
     return [LABELS, STUDENTS, EPISODES, SUMMARY, *reports], summaries
 
 
+def refresh_results(store: Path) -> list[str]:
+    """Write the results that lie beside a store anew, after something was taken out of it.
+
+    Returns:
+        names of the files; none where `classroom score` did not write there.
+
+    Raises:
+        StoreError: the store cannot be read, or a file cannot be written.
+    """
+    out = store.parent
+    try:
+        told = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
+        scored = [ScoredRecording(one["lecture_id"], one["recording"], one["duration_s"]) for one in told["recordings"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    ids = [recording.lecture_id for recording in scored]
+    recordings = {recording.lecture_id: recording.recording for recording in scored}
+    with StoreReader(store) as reader:
+        found = reader.lecture(ids[0]) if ids else None
+        if found is None:
+            return []
+        write_labels_parquet(reader, ids, out / LABELS, recordings=recordings)
+        write_students_csv(reader, ids, out / STUDENTS)
+        write_episodes_csv(reader, ids, out / EPISODES, recordings=recordings)
+        told["recordings"] = [asdict(summarize(reader, recording, found.rubric)) for recording in scored]
+        (out / SUMMARY).write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        reports = _write_reports(reader, out, scored)
+    return [LABELS, STUDENTS, EPISODES, SUMMARY, *reports]
+
+
 def _write_reports(reader: StoreReader, out: Path, scored: Sequence[ScoredRecording]) -> list[str]:
     """One report.html, or one per recording where there are several."""
     if len(scored) == 1:

@@ -19,6 +19,7 @@ from monitor.rubric import load_rubric
 from monitor.schema import Lecture
 from monitor.sources.source import Source, open_source
 from monitor.store.database import Store
+from monitor.store.exports import RESULTS, note_export
 from monitor.store.keeping import commit_with_crops
 from monitor.store.wishes import DAY_S, current_wishes
 from monitor.students.facemodel import FindsFaces, open_face_finder
@@ -77,6 +78,8 @@ def score_recordings(
     result.written, summaries = write_results(
         out / STORE_NAME, out, scored, settings, rubric, classifier.model_id, face_finder=faces.model_id
     )
+    with Store.open(out / STORE_NAME, durable=False) as store:
+        note_export(store, RESULTS, str(out.resolve()), [one.lecture_id for one in scored])
     for summary in summaries:
         result.warnings.extend(f"{summary.recording}: {fault}" for fault in summary.faults)
         if summary.students == 0:

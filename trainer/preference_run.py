@@ -14,6 +14,7 @@ import numpy as np
 
 from monitor.errors import BadInputError
 from monitor.rubric import Rubric, load_rubric
+from trainer.corpora.classroom import note_run
 from trainer.corpora.record import NO_LABEL
 from trainer.disagreements import Answerer, gaze_disagreements, label_disagreements, require_teachable
 from trainer.guards import HistoryWatch
@@ -59,6 +60,7 @@ def train_preference_run(
             else f"{folder}: holds a run already; add --resume to go on, or give another --out."
         )
     rubric = load_rubric(settings.rubric, research=settings.research)
+    note_run(settings.data.corpora, folder)
     engine = PolicyEngine(settings.model, settings.preference, folder / CACHE_FOLDER, seed=settings.seed)
     earlier = earlier_people(settings, folder, resume=resume)
     parts = load_parts(settings.data, rubric, engine.side_px, settings.seed, earlier=earlier)

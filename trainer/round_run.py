@@ -10,7 +10,7 @@ from pathlib import Path
 
 from monitor.errors import BadInputError
 from monitor.rubric import load_rubric
-from trainer.corpora.classroom import doubly_labelled
+from trainer.corpora.classroom import doubly_labelled, note_run
 from trainer.noise import estimate_noise
 from trainer.round_data import load_parts
 from trainer.round_engine import PolicyEngine
@@ -39,6 +39,7 @@ def train_rounds(config: Path, *, out: Path | None = None, resume: bool = False,
     if (folder / RUN_FILE).is_file() and not resume:  # before anything long begins
         raise BadInputError(f"{folder}: holds a run already; add --resume to go on, or give another --out.")
     rubric = load_rubric(settings.rubric, research=settings.research)
+    note_run(settings.data.corpora, folder)
     engine = PolicyEngine(settings.model, settings.preference, folder / CACHE_FOLDER, seed=settings.seed)
     earlier = earlier_people(settings, folder, resume=resume)
     parts = load_parts(settings.data, rubric, engine.side_px, settings.seed, earlier=earlier)

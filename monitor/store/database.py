@@ -304,10 +304,26 @@ class Store:
         with self._reading(doing):
             yield self._connection
 
-    def empty_log(self) -> None:
-        """Move all that is committed into the database file and empty the write-ahead log, readers permitting."""
+    def empty_log(self) -> bool:
+        """Move all that is committed into the database file and empty the write-ahead log.
+
+        Returns:
+            False where somebody reads or writes just now, so that something is left in the log.
+        """
         with self._turn, explained(self.path, "emptying the log"):
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
+    def compact(self) -> bool:
+        """Write the file anew without its free pages, then empty the log; see `empty_log`.
+
+        Raises:
+            BusyError: another program writes for a long time.
+            StoreError: full disk.
+        """
+        with self._turn, explained(self.path, "writing the file anew"):
+            self._connection.execute("VACUUM")
+        return self.empty_log()
 
     @contextmanager
     def _reading(self, doing: str) -> Iterator[None]:

@@ -278,7 +278,22 @@ _SHADOW = Migration(
     ),
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _REVIEW, _WISHES, _SHADOW)
+_EXPORTS = Migration(
+    "what was copied out of the store, and where it went",
+    (
+        # Nothing of it is in the store's own hands any more: whoever erases a student must know of it.
+        """CREATE TABLE exports (
+            export_no INTEGER PRIMARY KEY AUTOINCREMENT,
+            kind TEXT NOT NULL,
+            place TEXT NOT NULL,              -- a folder, or what a browser was given
+            lectures TEXT NOT NULL,           -- JSON list of lecture ids; empty: the whole store
+            written_at TEXT NOT NULL,         -- the last time
+            UNIQUE (kind, place)
+        )""",
+    ),
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _REVIEW, _WISHES, _SHADOW, _EXPORTS)
 
 
 def stored_version(connection: sqlite3.Connection, path: Path) -> int:

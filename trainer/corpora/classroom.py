@@ -8,13 +8,18 @@ HELD_ASIDE: nothing is trained on them. This file knows no SQL and no model.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from monitor.errors import StoreError
 from monitor.rubric import Rubric
+from monitor.store.database import Store
+from monitor.store.exports import TRAINING, note_export
 from monitor.store.held_aside import Sides, sides_of
+from monitor.store.people import people_of
 from monitor.store.reader import StoreReader
 from monitor.store.records import Annotation, KeptCrop
 from monitor.store.review import current_annotations, double_annotations, kept_crop, kept_crops, predictions_on
@@ -48,7 +53,12 @@ def open_classroom(path: Path, rubric: Rubric) -> Corpus:
         for annotation in current_annotations(reader, rubric.rubric_id):
             answers[annotation.crop_id].append(annotation)
         sides = sides_of(reader)
+        out = {one.student_id for one in people_of(reader) if one.opted_out}
         for crop in kept_crops(reader):
+            if crop.student_id in out:
+                answers.pop(crop.crop_id, None)
+                refused.append(Refusal(crop.crop_id, "opted out"))
+                continue
             label = _label(answers.pop(crop.crop_id, []), rubric, f"{path}, crop {crop.crop_id}")
             if isinstance(label, str):
                 refused.append(Refusal(crop.crop_id, label))
@@ -56,6 +66,14 @@ def open_classroom(path: Path, rubric: Rubric) -> Corpus:
                 items.append(_item(crop, label, sides))
     refused += [Refusal(crop_id, "its picture was purged") for crop_id in answers]
     return Corpus(NAME, rubric.names, tuple(items), tuple(refused), _Pictures(path))
+
+
+def note_run(corpora: Iterable[str | Path], run: Path) -> None:
+    """Write down, in each store among some corpora, that a run learns from it: who erases a student looks there."""
+    for place in map(Path, corpora):
+        if is_classroom(place):
+            with suppress(StoreError), Store.open(place) as store:  # nobody is erased from an archive
+                note_export(store, TRAINING, str(run.resolve()))
 
 
 def doubly_labelled(path: Path, rubric: Rubric) -> list[DoubleLabel]:

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from monitor.errors import BadInputError
 from monitor.rubric import Rubric, load_rubric
 from trainer.augment import Augmentation
+from trainer.corpora.classroom import note_run
 from trainer.corpora.open import open_corpus
 from trainer.corpora.record import HELD_ASIDE, Item, PictureSet, join, labelled, require_classes
 from trainer.evaluation.held_out import figures
@@ -53,6 +54,7 @@ def train_finetune(config: Path, *, out: Path | None = None, resume: bool = Fals
     folder = out or Path(settings.out)
     if (folder / STATE_FILE).is_file() and not resume:  # before anything long begins
         raise BadInputError(f"{folder}: holds a run already; add --resume to go on with it, or give another --out.")
+    note_run(settings.data.corpora, folder)
     torch.set_num_threads(settings.training.threads)
     rubric = load_rubric(settings.data.rubric)
     policy = open_policy(settings)
