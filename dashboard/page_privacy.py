@@ -136,7 +136,7 @@ def _one_student(reader: StoreReader, people: list[Person], titles: dict[str, st
             _split(reader, chosen)
         with st.popover("Erase"):
             st.caption("Deletes every row, name and picture of this student, in all lectures. It cannot be undone.")
-            st.caption(f"If models were trained on this store, run `classroom erase {chosen}` instead: it reaches them.")
+            st.caption(f"Models that learned from this student: `classroom erase {chosen}` marks them, too.")
             sure = st.checkbox("Yes, erase all of it", key=f"sure_{chosen}")
             st.button(
                 "Erase", key="erase", type="primary", disabled=not sure, on_click=_do,
