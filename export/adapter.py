@@ -17,17 +17,17 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from export import parity
-from export.adapter_tensors import Lora, halved, read_lora
+from export.adapter_tensors import Lora, fitted, read_lora
 from export.checkpoint import Asked, Checkpoint, open_checkpoint
 from export.graph_files import GraphFiles, write_graphs
 from export.graph_runs import score
 from export.heldout import Heldout, read_heldout
 from export.heldout_report import calibrate_and_report
 from export.label_graph import LabelGraph, ScoringModel, build, pack
-from export.lora_inputs import FULL, add_inputs, find_sites, input_shapes, prefix_inputs
+from export.lora_inputs import FULL, add_inputs, find_sites, places_in, prefix_inputs
 from export.manifest import describe_adapter, write_manifest
 from export.staging import require_replaceable, staged_folder
-from monitor.adapter import ADAPTER_FILE, VISION_PREFIX, AdapterFile, open_adapter
+from monitor.adapter import ADAPTER_FILE, AdapterFile, open_adapter
 from monitor.bundle import MANIFEST, Bundle, open_bundle
 from monitor.errors import BundleError
 from monitor.vlm.checkpoint.files import hash_base
@@ -84,11 +84,10 @@ def export_adapter(  # noqa: PLR0913  # four folders, and what a registry wants 
         exact = write_plain(plain, base.image_size, Path(scratch))
         expected = parity.plain_scores(wearing, asked, crops.pixels[:_EXACT_CROPS])
         tensors = {**lora.tensors, **prefix_tensors(wearing, asked)}
-        _require_places(adapter, tensors, files)
+        fitting = fitted(tensors, {**places_in(files.vision), **places_in(files.label)})
         reference = score(exact, crops.pixels, tensors)
     gap = parity.require_close(f"{adapter}: the fp32 graph", expected, reference[:_EXACT_CROPS])
-    tensors = halved(tensors)
-    scores = score(files, crops.pixels, tensors)
+    scores = score(files, crops.pixels, fitting)
     found = parity.compare(reference, scores)
     parity.require(f"{adapter} over {base.model_id}", found, min_agreement)
     calibration, figures = calibrate_and_report(scores, asked.labels, crops)
@@ -97,8 +96,8 @@ def export_adapter(  # noqa: PLR0913  # four folders, and what a registry wants 
         "changed_labels": _changed(score(files, crops.pixels), scores),
     }
     with staged_folder(out) as folder:
-        write_tensors(tensors, folder / ADAPTER_FILE)
-        shapes = {name: one.shape for name, one in tensors.items()}
+        write_tensors(fitting, folder / ADAPTER_FILE)
+        shapes = {name: one.shape for name, one in fitting.items()}
         manifest = describe_adapter(out.name, base, asked, calibration, shapes, folder)
         manifest |= {"lineage": _lineage(lora.story, lineage), "figures": figures, "tainted_by": []}
         write_manifest(folder, manifest)
@@ -166,21 +165,6 @@ def prefix_tensors(wearing: Checkpoint, asked: Asked) -> dict[str, NDArray[Any]]
         for number in range(len(label.layers))
         for kind, name in zip(("keys", "values"), prefix_inputs(number), strict=True)
     }
-
-
-def _require_places(adapter: Path, tensors: Tensors, files: GraphFiles) -> None:
-    """Each tensor must land in a graph of the bundle, in a shape that fits."""
-    taken = {**input_shapes(files.vision), **input_shapes(files.label)}
-    for name, one in tensors.items():
-        if name not in taken:
-            advice = (
-                "Export the bundle with inputs for it (`classroom export --vision-adapters`), or train without vision."
-                if name.startswith(VISION_PREFIX)
-                else "Export bundle and adapter with the same version of this program."
-            )
-            raise BundleError(f"{adapter}: {name} has no place in the graphs of {files.label.parent}. {advice}")
-        if any(size not in (0, found) for size, found in zip(taken[name], one.shape, strict=True)):
-            raise BundleError(f"{adapter}: {name} is {one.shape}, the graphs take {taken[name]} (0: any rank).")
 
 
 def _require_runs(

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.lora_inputs import HALF
+from export.lora_inputs import Place
+from monitor.adapter import VISION_PREFIX
 from monitor.errors import BundleError
 from monitor.vlm.checkpoint.files import check_safetensors, hash_files
 
@@ -34,6 +35,10 @@ _FOREIGN = {
 }
 """Options of PEFT that a graph with LoRA inputs cannot hold, and what they mean."""
 _MERGE = "Merge it into the checkpoint (trainer.policy.merge_adapter) and export that, or train LoRA alone."
+_NO_PLACE = {
+    True: "Export the bundle with inputs for it (`classroom export --vision-adapters`), or train without vision.",
+    False: "Export bundle and adapter with the same version of this program.",
+}
 _MAY_START = (True, False, "gaussian", "eva", "orthogonal")
 """Ways to start LoRA that leave the base as it is; others (pissa, olora, corda, loftq) take a part out of it."""
 
@@ -102,17 +107,23 @@ def _matrices(folder: Path, wearing: Any) -> tuple[dict[str, NDArray[Any]], set[
     return tensors, used
 
 
-def halved(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The same with LoRA matrices in half precision.
+def fitted(tensors: Mapping[str, NDArray[Any]], places: Mapping[str, Place]) -> dict[str, NDArray[Any]]:
+    """The same in the precision of the inputs they go to.
 
     Raises:
-        BundleError: a number too large for it.
+        BundleError: no input for one, in another shape, or a number too large for its precision.
     """
-    halves = {name: one.astype(HALF) if ".lora_" in name else one for name, one in tensors.items()}
-    for name, one in halves.items():
-        if not np.isfinite(one).all():
-            raise BundleError(f"{name}: holds {np.abs(tensors[name]).max()}, float16 ends at 65504. Train it again.")
-    return halves
+    made = {}
+    for name, one in tensors.items():
+        place = places.get(name)
+        if place is None:
+            raise BundleError(f"{name} has no place in the graphs. {_NO_PLACE[name.startswith(VISION_PREFIX)]}")
+        if any(size not in (0, found) for size, found in zip(place.shape, one.shape, strict=True)):
+            raise BundleError(f"{name} is {one.shape}, the graph takes {place.shape} (0: any rank).")
+        made[name] = one.astype(place.element)
+        if not np.isfinite(made[name]).all():
+            raise BundleError(f"{name} holds {np.abs(one).max()}, too large for {place.element}. Train it again.")
+    return made
 
 
 def _balanced(place: str, a: torch.Tensor, b: torch.Tensor) -> tuple[NDArray[Any], NDArray[Any]]:

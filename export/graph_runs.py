@@ -6,7 +6,7 @@ It does not know how the graphs were made.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnxruntime
@@ -49,13 +49,17 @@ def score(files: GraphFiles, pixels: NDArray[np.uint8], adapter: Tensors | None 
     return GraphRun(files, adapter=adapter).score(pixels)
 
 
-def time_per_crop_ms(files: GraphFiles, pixels: NDArray[np.uint8], repeats: int = 9) -> float:
-    """Processor milliseconds a crop on one core at batch 25: the median, which others on the machine disturb little."""
-    run = GraphRun(files)
+def times_per_crop_ms(graphs: Sequence[GraphFiles], pixels: NDArray[np.uint8], repeats: int = 9) -> list[float]:
+    """Processor milliseconds a crop on one core at batch 25, of each.
+
+    They run in turn and the median counts, so that others on the machine disturb all alike and little.
+    """
+    runs = [GraphRun(files) for files in graphs]
     batch = np.resize(pixels, (_TIMED_BATCH, *pixels.shape[1:]))
-    run.score(batch)
-    median_s = float(np.median([_timed(run, batch) for _ in range(repeats)]))
-    return round(median_s / _TIMED_BATCH * 1e3, 3)
+    for run in runs:
+        run.score(batch)
+    times_s = np.array([[_timed(run, batch) for run in runs] for _ in range(repeats)])
+    return [round(float(median_s) / _TIMED_BATCH * 1e3, 3) for median_s in np.median(times_s, axis=0)]
 
 
 def _open(path: str, threads: int) -> onnxruntime.InferenceSession:

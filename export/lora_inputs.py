@@ -86,6 +86,7 @@ def add_inputs(path: Path, sites: Sequence[Site], element: np.dtype[Any] = HALF)
     model = onnx.load(str(path))
     graph = model.graph
     added: dict[str, list[Any]] = {}
+    kind = _precision(graph)
     for site in sites:
         base = f"{site.result}_base"
         maker = next((node for node in graph.node if site.result in node.output), None)
@@ -94,7 +95,7 @@ def add_inputs(path: Path, sites: Sequence[Site], element: np.dtype[Any] = HALF)
         maker.output[list(maker.output).index(site.result)] = base
         for name, shape in site.inputs().items():
             _add_input(graph, name, shape, element)
-        added[base] = _products(site, base)
+        added[base] = _products(site, base, kind)
     nodes = [each for node in graph.node for each in (node, *_after(node, added))]
     copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
@@ -103,27 +104,48 @@ def add_inputs(path: Path, sites: Sequence[Site], element: np.dtype[Any] = HALF)
     onnx.save(model, str(path))
 
 
-def input_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The inputs that an adapter may fill, with their shapes; 0 stands for the adapter's rank."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An input that an adapter may fill."""
+
+    shape: tuple[int, ...]
+    """0 stands for the adapter's rank."""
+    element: np.dtype[Any]
+
+
+def places_in(path: Path) -> dict[str, Place]:
+    """The inputs of a graph that an adapter may fill, by name."""
     graph = onnx.load(str(path), load_external_data=False).graph
-    defaults = {one.name: tuple(one.dims) for one in graph.initializer}
-    return {one.name: defaults[one.name] for one in graph.input if one.name in defaults}
+    defaults = {one.name: one for one in graph.initializer}
+    return {
+        one.name: Place(
+            tuple(defaults[one.name].dims), np.dtype(helper.tensor_dtype_to_np_dtype(one.type.tensor_type.elem_type))
+        )
+        for one in graph.input
+        if one.name in defaults
+    }
 
 
-def _products(site: Site, base: str) -> list[Any]:
-    """Nodes that add each matrix's x A B to the joined product."""
+def _products(site: Site, base: str, kind: int) -> list[Any]:
+    """Nodes that add each matrix's x A B to the joined product, in the precision of its sums."""
     nodes, deltas = [], []
     for name, _ in site.matrices:
         a, b = (f"{site.place}.{name}.lora_{side}" for side in "AB")
-        nodes += [helper.make_node("Cast", [one], [f"{one}.float"], to=TensorProto.FLOAT, name=one) for one in (a, b)]
-        nodes.append(helper.make_node("MatMul", [site.source, f"{a}.float"], [f"{a}.out"], name=f"{a}.product"))
-        nodes.append(helper.make_node("MatMul", [f"{a}.out", f"{b}.float"], [f"{b}.out"], name=f"{b}.product"))
+        nodes += [helper.make_node("Cast", [one], [f"{one}.cast"], to=kind, name=one) for one in (a, b)]
+        nodes.append(helper.make_node("MatMul", [site.source, f"{a}.cast"], [f"{a}.out"], name=f"{a}.product"))
+        nodes.append(helper.make_node("MatMul", [f"{a}.out", f"{b}.cast"], [f"{b}.out"], name=f"{b}.product"))
         deltas.append(f"{b}.out")
     delta = deltas[0]
     if len(deltas) > 1:
         delta = f"{site.result}_delta"
         nodes.append(helper.make_node("Concat", deltas, [delta], axis=-1))
     return [*nodes, helper.make_node("Add", [base, delta], [site.result], name=f"{site.result}_adapted")]
+
+
+def _precision(graph: Any) -> int:
+    """What the graph computes in: half precision where its vectors, such as norms, are in it, else fp32."""
+    kinds = [one.data_type for one in graph.initializer if len(one.dims) == 1]
+    return int(TensorProto.FLOAT16 if TensorProto.FLOAT16 in kinds else TensorProto.FLOAT)
 
 
 def _after(node: Any, added: dict[str, list[Any]]) -> Iterable[Any]:

@@ -1,7 +1,7 @@
-"""Makes graphs small: int8 weights, with static or dynamic activations.
+"""Makes graphs small: int8 with static or dynamic activations, int4 weights, or half precision for a graphics card.
 
-Weights keep 7 of their 8 bits, per channel: without VNNI, an x86 processor adds two 8 x 8-bit products in 16 bits and
-would overflow, and a laptop would answer differently from the machine that measured. This file judges nothing.
+int8 weights keep 7 of their 8 bits, per channel: without VNNI, an x86 processor adds two 8 x 8-bit products in 16 bits
+and would overflow, and a laptop would answer differently from the machine that measured. This file judges nothing.
 """
 
 from __future__ import annotations
@@ -16,21 +16,29 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from export.graph_files import GraphFiles, files_in, strip
 from export.graph_runs import GraphRun
 from monitor.errors import BadInputError, BundleError
 
+FOR_GPU = ("fp16",)
+"""Slower than fp32 on a processor, so never the choice for one."""
 _SMALLEST = 4096  # smaller matrices cost nothing and hold exact tables
 _BATCH = 16
 _MOST_CROPS = 256
+_BLOCK = 32  # weights of an int4 matrix that share a scale
+_INT8_SUMS = 4  # onnxruntime's name for: activations rounded to int8 too, which is what makes int4 fast
+
+Seen = Callable[[], NDArray[Any]]
+"""Gives what a graph sees of the calibration crops."""
 
 
-def _static(source: Path, target: Path, seen: NDArray[Any]) -> None:
+def _static(source: Path, target: Path, seen: Seen) -> None:
     quantize_static(
         str(source),
         str(target),
-        _Batches(source, seen),
+        _Batches(source, seen()),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=["MatMul"],
         nodes_to_exclude=_small_products(source),
@@ -43,7 +51,7 @@ def _static(source: Path, target: Path, seen: NDArray[Any]) -> None:
     )
 
 
-def _dynamic(source: Path, target: Path, seen: NDArray[Any]) -> None:
+def _dynamic(source: Path, target: Path, seen: Seen) -> None:
     quantize_dynamic(
         str(source),
         str(target),
@@ -56,7 +64,28 @@ def _dynamic(source: Path, target: Path, seen: NDArray[Any]) -> None:
     )
 
 
-METHODS: dict[str, Callable[[Path, Path, NDArray[Any]], None]] = {"int8-static": _static, "int8-dynamic": _dynamic}
+def _int4(source: Path, target: Path, seen: Seen) -> None:
+    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer  # sets up logging: see _quiet
+
+    model = onnx.load(str(source))
+    few = _small_products(source)
+    quantizer = MatMulNBitsQuantizer(
+        model, bits=4, block_size=_BLOCK, is_symmetric=True, accuracy_level=_INT8_SUMS, nodes_to_exclude=few
+    )
+    quantizer.process()
+    onnx.save(quantizer.model.model, str(target))
+
+
+def _fp16(source: Path, target: Path, seen: Seen) -> None:
+    onnx.save(convert_float_to_float16(onnx.load(str(source)), keep_io_types=True), str(target))
+
+
+METHODS: dict[str, Callable[[Path, Path, Seen], None]] = {
+    "int8-static": _static,
+    "int8-dynamic": _dynamic,
+    "int4": _int4,
+    "fp16": _fp16,
+}
 """In order of preference: with static ranges, a crop's answer does not depend on the others in its batch."""
 
 
@@ -78,12 +107,12 @@ def quantize(method: str, source: GraphFiles, folder: Path, crops: NDArray[np.ui
     if not len(crops):
         raise BadInputError("quantization needs calibration crops, found none: render held-out crops first")
     folder.mkdir(parents=True, exist_ok=True)
-    target, crops = files_in(folder), crops[:_MOST_CROPS]
+    target, some = files_in(folder), crops[:_MOST_CROPS]
     with _quiet():
-        METHODS[method](source.vision, target.vision, crops)
-        METHODS[method](source.label, target.label, GraphRun(source).see(crops))
+        METHODS[method](source.vision, target.vision, lambda: some)
+        METHODS[method](source.label, target.label, lambda: GraphRun(source).see(some))
     for path in (target.vision, target.label):
-        _require_integers(path)
+        _require_small(path)
         strip(path)
     return target
 
@@ -111,16 +140,19 @@ def _small_products(path: Path) -> list[str]:
     ]
 
 
-def _require_integers(path: Path) -> None:
-    """Check that each big product multiplies integers: the quantizer skips without a word what it cannot type."""
+def _require_small(path: Path) -> None:
+    """Check that no big product is left in fp32: the quantizers skip without a word what they cannot type."""
     graph = onnx.load(str(path)).graph
     made_by = {name: node.op_type for node in graph.node for name in node.output}
-    sizes = {weights.name: int(np.prod(weights.dims)) for weights in graph.initializer}
+    big = {
+        weights.name
+        for weights in graph.initializer
+        if weights.data_type == onnx.TensorProto.FLOAT and np.prod(weights.dims) >= _SMALLEST
+    }
     for node in graph.node:
         sources = [made_by.get(name) for name in node.input]
-        plain = any(sizes.get(name, 0) >= _SMALLEST for name in node.input)
         half = "DequantizeLinear" in sources and sources != ["DequantizeLinear"] * len(sources)
-        if node.op_type == "MatMul" and (plain or half):
+        if node.op_type == "MatMul" and (half or not big.isdisjoint(node.input)):
             raise BundleError(
                 f"{path.name}: the product {node.name} was left in fp32. Report this with its checkpoint."
             )
@@ -128,11 +160,15 @@ def _require_integers(path: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the quantizer's advice, logged to the root logger, about a pre-processing that the export has done."""
+    """Without the quantizers' advice, logged to the root logger, about a pre-processing that the export has done.
+
+    One of them gives the root logger a handler of its own when it is imported; that is taken back.
+    """
     root = logging.getLogger()
-    level = root.level
+    level, handlers = root.level, list(root.handlers)
     root.setLevel(logging.ERROR)
     try:
         yield
     finally:
+        root.handlers[:] = handlers
         root.setLevel(level)

@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,38 +17,21 @@ from numpy.typing import NDArray
 
 from export import parity
 from export.calibrate import Calibration
+from export.candidates import Candidate, quantize_best
 from export.checkpoint import CARD, Asked, Checkpoint, open_checkpoint
 from export.figures import softmax
-from export.graph_files import GraphFiles, write_graphs
-from export.graph_runs import score, time_per_crop_ms
+from export.graph_runs import score
 from export.heldout import Heldout, read_heldout, read_measured, read_recipe
 from export.heldout_report import calibrate_and_report
-from export.label_graph import build
-from export.lora_inputs import Site, add_inputs, find_sites
 from export.manifest import describe_bundle, write_manifest
 from export.measure import measure
 from export.model_card import render_card
 from export.probes import probe
-from export.quantize import METHODS, quantize
+from export.quantize import METHODS
 from export.staging import require_replaceable, staged_folder
 from export.trainable import require_same_labels, write_trainable
 from monitor.bundle import MANIFEST, open_bundle
 from monitor.vlm.checkpoint.files import hash_base
-
-_EXACT_CROPS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """The quantized graphs, with inputs for an adapter, and what was measured of them."""
-
-    method: str
-    files: GraphFiles
-    scores: NDArray[np.float32]
-    """On all held-out crops."""
-    parity: parity.Parity
-    figures: dict[str, Any]
-    """For the manifest: size, speed, agreement."""
 
 
 def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a bar that tests lower
@@ -73,7 +55,7 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
         measured: name -> folder of more pictures to measure on, shards or stills with a table.
         trainable: folder for the weights in half precision, to go on training from; None = not written.
         rubric_id: which of the checkpoint's rubrics.
-        methods: quantizations to measure, the preferred first; the first that passes the bar is taken.
+        methods: quantizations to measure; see `export.candidates` for which is taken.
         vision_adapters: inputs for adapters in the vision graph too; all pictures cost some percent more then.
         min_agreement: share of held-out crops whose label must stay; below it there is no bundle.
 
@@ -92,7 +74,9 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
     with ExitStack() as stack:
         folder = stack.enter_context(staged_folder(out))
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        chosen, compared = _quantize_best(opened, asked, crops, work, methods, vision_adapters, min_agreement)
+        chosen, compared = quantize_best(
+            opened, asked, crops, work, methods, vision_adapters=vision_adapters, min_agreement=min_agreement
+        )
         calibration, figures = calibrate_and_report(chosen.scores, asked.labels, crops)
         probes, direct = _probe(opened, asked, {"heldout": crops, **others})
         figures |= {
@@ -116,59 +100,6 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
         write_manifest(folder, manifest)
         open_bundle(folder)
     return manifest
-
-
-def _quantize_best(
-    opened: Checkpoint,
-    asked: Asked,
-    crops: Heldout,
-    work: Path,
-    methods: Sequence[str],
-    vision_adapters: bool,
-    min_agreement: float,
-) -> tuple[Candidate, dict[str, Any]]:
-    """The first quantization that passes, and what all of them measured."""
-    model = build(opened, asked.rubric_id)
-    plain = write_graphs(model, int(opened.card["image_size"]), work / "fp32")
-    gap = parity.require_exact(opened, asked, plain, crops.pixels[:_EXACT_CROPS])
-    reference = score(plain, crops.pixels)
-    sites = find_sites(model.label, plain.label), find_sites(model.vision, plain.vision) if vision_adapters else []
-    candidates = [_measure(method, plain, sites, work / method, reference, crops) for method in methods]
-    passed = [candidate for candidate in candidates if candidate.parity.agreement >= min_agreement]
-    if not passed:
-        best = max(candidates, key=lambda candidate: candidate.parity.agreement)
-        parity.require(f"{opened.folder} as {best.method}", best.parity, min_agreement)
-    measured = {
-        "fp32": {
-            "mb": round(plain.size_bytes / 1e6, 2),
-            "ms_per_crop_1core": time_per_crop_ms(plain, crops.pixels),
-            "worst_log_prob_gap_to_transformers": round(gap, 7),
-        },
-        "quantizations": {candidate.method: candidate.figures for candidate in candidates},
-        "min_agreement": min_agreement,
-    }
-    return passed[0], measured
-
-
-def _measure(
-    method: str,
-    plain: GraphFiles,
-    sites: tuple[Sequence[Site], Sequence[Site]],
-    folder: Path,
-    reference: NDArray[np.float32],
-    crops: Heldout,
-) -> Candidate:
-    files = quantize(method, plain, folder, crops.pixels[crops.in_first_half])
-    for path, places in zip((files.label, files.vision), sites, strict=True):
-        add_inputs(path, places)
-    scores = score(files, crops.pixels)
-    found = parity.compare(reference, scores)
-    figures = {
-        "mb": round(files.size_bytes / 1e6, 2),
-        "ms_per_crop_1core": time_per_crop_ms(files, crops.pixels),
-        **found.as_dict(),
-    }
-    return Candidate(method, files, scores, found, figures)
 
 
 def _report(chosen: Candidate, asked: Asked, pictures: Heldout, calibration: Calibration) -> dict[str, Any]:

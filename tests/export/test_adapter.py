@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from export.adapter import export_adapter, prefix_tensors, write_plain, write_tensors
-from export.adapter_tensors import halved, read_lora
+from export.adapter_tensors import read_lora
 from export.checkpoint import open_checkpoint
 from export.figures import softmax
 from export.graph_files import GraphFiles
@@ -69,7 +69,7 @@ def exact(checkpoint: Path, folder: Path) -> GraphFiles:
 
 def as_written(tensors: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Rounded as in the file, in the type that the fp32 graph reads."""
-    return {name: one.astype(np.float32) for name, one in halved(tensors).items()}
+    return {name: one.astype(np.float16).astype(np.float32) for name, one in tensors.items()}
 
 
 def calibrated(scores: NDArray[np.float32], adapter: AdapterFile) -> NDArray[np.float64]:

@@ -29,7 +29,7 @@ def test_manifest_vouches_for_each_file_and_tells_how_it_was_measured(bundle_fol
     digests = [manifest["files"][name]["sha256"] for name in ("vision.onnx", "label_graph.onnx")]
     assert manifest["model_id"].endswith(sha256_of("".join(digests).encode())[:8])
     assert manifest["figures"]["fp32"]["worst_log_prob_gap_to_transformers"] < 1e-4
-    assert set(manifest["figures"]["quantizations"]) == {"int8-static", "int8-dynamic"}
+    assert set(manifest["figures"]["quantizations"]) == {"int8-static", "int8-dynamic", "int4", "fp16"}
     assert manifest["figures"]["calibration"]["coverage"] >= 0.9
     assert manifest["training"]["training"] == {"seed": 0, "steps": 0}
     assert manifest["license"] == "Apache-2.0"
