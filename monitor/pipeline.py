@@ -97,14 +97,16 @@ class Pipeline:
             self._left_out = frozenset(left_out)
 
     def ask(self, classifier: Classifier) -> None:
-        """Ask another model from the next moment on, about the same rubric; what is known of students stays.
+        """Ask another model from the next moment on, about the same rubric; who is who stays as it is.
 
         Raises:
             ValueError: another rubric.
         """
         if classifier.rubric.names != self._classifier.rubric.names:
             raise ValueError(f"{classifier.model_id} answers {classifier.rubric.rubric_id}, which is not asked here")
-        self._classifier = classifier
+        before, self._classifier = self._classifier, classifier
+        if (before.model_id, before.adapter_id) != (classifier.model_id, classifier.adapter_id):
+            self._smoother.another_model()
 
     def process(self, frame: Frame) -> Moment:
         """All that one frame gives. Moments come in the order of their frames."""

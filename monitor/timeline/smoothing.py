@@ -53,7 +53,8 @@ class _Belief:
     agreement: float
     """Faded share of the answers that were the state."""
     votes: tuple[float, ...]
-    """Faded votes: the rubric's labels in order, then unsure; they sum to one."""
+    """Faded votes: the rubric's labels in order, then unsure; they sum to one, or less after another model took over.
+    """
 
 
 class Smoother:
@@ -95,6 +96,16 @@ class Smoother:
         self._beliefs[student_id] = belief
         self._drop_old(pts_s)
         return belief.state
+
+    def another_model(self) -> None:
+        """From now on another model answers: what the one before said counts no more, but shows until it is denied.
+
+        So a state that the new one denies is gone with its second sample, at any rate, and no single sample shows.
+        """
+        self._beliefs = {
+            student_id: replace(belief, votes=(0.0,) * len(belief.votes), in_a_row=0, agreement=1.0)
+            for student_id, belief in self._beliefs.items()
+        }
 
     def merge(self, merges: Mapping[str, str]) -> None:
         """A provisional student turns out to be a known one: the newer of the two beliefs goes on."""

@@ -141,3 +141,22 @@ def test_students_who_left_do_not_pile_up() -> None:
     for i in range(100):
         smoother.update(f"s{i}", i * 100.0, prediction(), Presence.VISIBLE)
     assert len(smoother.state()) < 3000
+
+
+@pytest.mark.parametrize("period_s", [0.1, 0.2, 1.0, 10.0])
+def test_what_another_model_denies_is_gone_with_its_second_sample(period_s: float) -> None:
+    smoother = Smoother(LABELS)
+    run([prediction(best="paper")] * 40, period_s, smoother)
+    smoother.another_model()
+    denied = [prediction(best="screen", pts_s=(40 + i) * period_s) for i in range(3)]
+    states = [smoother.update("s01", one.pts_s, one, Presence.VISIBLE) for one in denied]
+    assert states == ["paper", "screen", "screen"]
+
+
+def test_one_odd_answer_of_another_model_changes_nothing() -> None:
+    smoother = Smoother(LABELS)
+    run([prediction(best="paper")] * 10, 1.0, smoother)
+    smoother.another_model()
+    said = ["screen", "paper", "paper", "wander", "paper"]
+    found = [prediction(best=label, pts_s=10.0 + i) for i, label in enumerate(said)]
+    assert [smoother.update("s01", one.pts_s, one, Presence.VISIBLE) for one in found] == ["paper"] * 5
