@@ -1,17 +1,24 @@
-"""How fast the bundle labels crops on one core at batch 25, and what it weighs.
+"""How fast the bundle labels crops, and against `generate` of `transformers` on the same weights, in one run.
 
-`python -m benchmarks.labels [--bundle DIR] [--rubric ID]`; the last line is one JSON object: ms_per_crop_1core
-(processor time of scaling and graph together), ms_per_crop_wall (the same by the clock), ms_graph_1core (the graph
-alone), load_ms, bundle_mb, peak_mb.
+    python -m benchmarks.labels [--bundle DIR] [--checkpoint DIR] [--shape 256m|500m|narrow-256m|none]
+
+The last line is one JSON object. Of the bundle on one core at batch 25: ms_per_crop_1core (processor time of scaling
+and graphs together), ms_per_crop_wall (the same by the clock), ms_graph_1core (graphs alone), load_ms, bundle_mb,
+peak_mb. Against `generate` in fp32, both on `--threads` cores by the clock, crops already scaled: ratio (crops a second
+of the bundle over those of the best batch of `generate`), ratio_one_by_one, bundle_per_s, generate_per_s (batches of 1,
+8, 25 and 64). The same of a shape of SmolVLM with random weights, static int8, answers of the shortest length (batches
+of 1 and --batch): ratio_256m, ratio_256m_one_by_one, bundle_per_s_256m, generate_per_s_256m, mb_256m.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -21,7 +28,10 @@ from monitor.rubric import Rubric, load_rubric
 from monitor.schema import Box, Crop
 from monitor.vlm.bundled import BundledClassifier
 
+_TRAINABLE = Path(__file__).parents[1] / "monitor" / "assets" / "trainable"
 _BATCH = 25
+_GENERATED = (1, 8, 25, 64)
+"""Batches of `generate`; the fastest counts, the first is one by one."""
 _CROP_PX = 180  # a head in a 25-tile gallery at 720p is somewhat smaller
 
 
@@ -86,13 +96,83 @@ def _peak_bytes(process: psutil.Process) -> int:
     return int(peak)
 
 
+def compare(bundle: Bundle, rubric: Rubric, checkpoint: Path, threads: int, repeats: int) -> dict[str, Any]:
+    """The bundle against `generate` of the checkpoint it came from."""
+    from benchmarks.generation import Generator, crops_per_s
+    from export.checkpoint import open_checkpoint
+
+    generator = Generator(checkpoint, open_checkpoint(checkpoint).asked(rubric.rubric_id), threads)
+    classifier = BundledClassifier(bundle, rubric, threads)
+    pixels = _pixels(max(_GENERATED), bundle.image_size)
+    batches = [pixels[:_BATCH], *(pixels[:size] for size in _GENERATED)]
+    answerers: list[Callable[[Any], object]] = [classifier.probabilities, *[generator.answer] * len(_GENERATED)]
+    ours, *theirs = crops_per_s(answerers, batches, time.perf_counter, repeats)
+    return {**_ratios("", ours, theirs), "threads": threads}
+
+
+def compare_shape(name: str, rubric: Rubric, threads: int, batch: int, repeats: int) -> dict[str, Any]:
+    """The graphs of a random checkpoint of a shape, in static int8, against its `generate`."""
+    from benchmarks.generation import Generator, crops_per_s
+    from benchmarks.smolvlm_shapes import SHAPES, write_random
+    from export.checkpoint import open_checkpoint
+    from export.graph_files import write_graphs
+    from export.graph_runs import GraphRun
+    from export.label_graph import build
+    from export.quantize import quantize
+
+    pixels = _pixels(batch, SHAPES[name].image_size)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = write_random(Path(scratch) / "random", SHAPES[name], rubric)
+        opened = open_checkpoint(folder)
+        asked = opened.asked(rubric.rubric_id)
+        plain = write_graphs(build(opened, rubric.rubric_id), SHAPES[name].image_size, Path(scratch) / "fp32")
+        del opened
+        small = quantize("int8-static", plain, Path(scratch) / "int8", pixels)
+        size_mb = small.size_bytes / 1e6
+        run = GraphRun(small, threads)
+        generator = Generator(folder, asked, threads)
+
+        def generate(part: Any) -> object:
+            return generator.answer(part, generator.shortest)
+
+        ours, *theirs = crops_per_s(
+            [run.score, generate, generate], [pixels, pixels[:1], pixels], time.perf_counter, repeats
+        )
+    tag = "_" + name.removeprefix("narrow-").replace(".", "_")
+    return {**_ratios(tag, ours, theirs), f"mb{tag}": round(size_mb, 1), f"batch{tag}": batch}
+
+
+def _ratios(tag: str, ours: float, theirs: list[float]) -> dict[str, Any]:
+    return {
+        f"ratio{tag}": round(ours / max(theirs), 2),
+        f"ratio{tag}_one_by_one": round(ours / theirs[0], 2),
+        f"bundle_per_s{tag}": round(ours, 2),
+        f"generate_per_s{tag}": [round(one, 2) for one in theirs],
+    }
+
+
+def _pixels(count: int, side_px: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.random.default_rng(0).integers(0, 256, (count, side_px, side_px, 3), dtype=np.uint8)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.labels", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, default=None, help="a bundle's folder; the shipped one by default")
+    parser.add_argument("--checkpoint", type=Path, default=_TRAINABLE, help="the same weights, for `generate`")
     parser.add_argument("--rubric", default="attention")
     parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--threads", type=int, default=2, help="of both sides of a comparison")
+    parser.add_argument("--shape", default="256m", help="of SmolVLM, with random weights; none leaves it out")
+    parser.add_argument("--batch", type=int, default=8, help="crops a batch of that shape")
     given = parser.parse_args()
-    print(json.dumps(measure(open_bundle(given.bundle), load_rubric(given.rubric), given.repeats)))
+    bundle, rubric = open_bundle(given.bundle), load_rubric(given.rubric)
+    found = measure(bundle, rubric, given.repeats)
+    print(json.dumps(found), flush=True)
+    found |= compare(bundle, rubric, given.checkpoint, given.threads, max(3, given.repeats // 6))
+    if given.shape != "none":
+        print(json.dumps(found), flush=True)
+        found |= compare_shape(given.shape, rubric, given.threads, given.batch, max(3, given.repeats // 10))
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -80,22 +80,21 @@ def export_adapter(  # noqa: PLR0913  # four folders, and what a registry wants 
     lora = read_lora(adapter, opened.model, hash_base(checkpoint))
     _require_rubric(adapter, lora, rubric_id)
     wearing = replace(opened, model=lora.model)
-    with tempfile.TemporaryDirectory() as scratch:
+    with staged_folder(out) as folder, tempfile.TemporaryDirectory() as scratch:
         exact = write_plain(plain, base.image_size, Path(scratch))
         expected = parity.plain_scores(wearing, asked, crops.pixels[:_EXACT_CROPS])
         tensors = {**lora.tensors, **prefix_tensors(wearing, asked)}
         fitting = fitted(tensors, {**places_in(files.vision), **places_in(files.label)})
         reference = score(exact, crops.pixels, tensors)
-    gap = parity.require_close(f"{adapter}: the fp32 graph", expected, reference[:_EXACT_CROPS])
-    scores = score(files, crops.pixels, fitting)
-    found = parity.compare(reference, scores)
-    parity.require(f"{adapter} over {base.model_id}", found, min_agreement)
-    calibration, figures = calibrate_and_report(scores, asked.labels, crops)
-    figures |= {
-        "parity": {**found.as_dict(), "min_agreement": min_agreement, "worst_log_prob_gap_to_peft": round(gap, 7)},
-        "changed_labels": _changed(score(files, crops.pixels), scores),
-    }
-    with staged_folder(out) as folder:
+        gap = parity.require_close(f"{adapter}: the fp32 graph", expected, reference[:_EXACT_CROPS])
+        scores = score(files, crops.pixels, fitting)
+        found = parity.compare(reference, scores)
+        parity.require(f"{adapter} over {base.model_id}", found, min_agreement)
+        calibration, figures = calibrate_and_report(scores, asked.labels, crops)
+        figures |= {
+            "parity": {**found.as_dict(), "min_agreement": min_agreement, "worst_log_prob_gap_to_peft": round(gap, 7)},
+            "changed_labels": _changed(score(files, crops.pixels), scores),
+        }
         write_tensors(fitting, folder / ADAPTER_FILE)
         shapes = {name: one.shape for name, one in fitting.items()}
         manifest = describe_adapter(out.name, base, asked, calibration, shapes, folder)

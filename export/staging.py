@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from monitor.errors import BundleError
+from monitor.errors import BundleError, StoreError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def require_replaceable(out: Path, marker: str) -> None:
@@ -22,13 +25,32 @@ def require_replaceable(out: Path, marker: str) -> None:
 
 @contextmanager
 def staged_folder(out: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of `out` if the block ends well; else nothing of it is left."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        folder = Path(scratch) / "new"
-        folder.mkdir()
-        yield folder
-        # Two renames in one file system; what was at `out` goes with the scratch folder.
-        if out.exists():
-            out.replace(Path(scratch) / "old")
-        folder.replace(out)
+    """An empty folder that takes the place of `out` if the block ends well; else nothing of it is left.
+
+    Raises:
+        StoreError: the disk is full.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
+            folder = Path(scratch) / "new"
+            folder.mkdir()
+            yield folder
+            # Two renames in one file system; what was at `out` goes with the scratch folder.
+            if out.exists():
+                out.replace(Path(scratch) / "old")
+            folder.replace(out)
+    except Exception as error:
+        if not _is_full(error):
+            raise
+        raise StoreError(
+            f"{out}: the disk is full ({error}). Nothing was written, and what was there is as it was. Make room in "
+            f"{out.parent} and in {tempfile.gettempdir()}, then export again."
+        ) from error
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether a library says so: some raise errors of their own, onnxruntime without the system's number."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return any(told in str(error) for told in ("Failed to write", *(f"os error {number}" for number in _FULL)))

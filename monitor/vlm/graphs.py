@@ -78,8 +78,8 @@ def wear(adapter: AdapterFile, graphs: Graphs, side_px: int) -> Worn:
             raise
         except Exception as error:  # onnxruntime raises classes of its own, one per status code
             raise BundleError(
-                f"{adapter.path / ADAPTER_FILE}: onnxruntime {onnxruntime.__version__} cannot take it up: {error}. "
-                "Export the adapter again."
+                f"{adapter.path / ADAPTER_FILE}: onnxruntime {onnxruntime.__version__} cannot take it up: "
+                f"{str(error).strip()} Export the adapter again."
             ) from error
     return worn
 
@@ -99,7 +99,7 @@ def _open(bundle: Bundle, graph: str, threads: int) -> onnxruntime.InferenceSess
         raise
     except Exception as error:  # onnxruntime raises classes of its own, one per status code
         raise BundleError(
-            f"{bundle.path / graph}: onnxruntime {onnxruntime.__version__} cannot load it: {error}. "
+            f"{bundle.path / graph}: onnxruntime {onnxruntime.__version__} cannot load it: {str(error).strip()} "
             "Update onnxruntime, or export the bundle again."
         ) from error
 

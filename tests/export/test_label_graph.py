@@ -7,7 +7,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from transformers import Idefics3ForConditionalGeneration
 
+from benchmarks.smolvlm_shapes import SHAPES, config_of, write_random
+from export import parity
 from export.checkpoint import open_checkpoint
 from export.graph_files import GraphFiles
 from export.graph_runs import GraphRun
@@ -58,6 +61,37 @@ def test_one_pass_scores_every_label_as_transformers_does_one_by_one(seed: int, 
         found = build(open_checkpoint(folder), rubric.rubric_id)(torch.from_numpy(pixels))
     assert expected.std(0).min() > 1e-3  # the pictures matter
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["narrow-256m", "narrow-2.2b"])
+def test_any_shape_of_smolvlm_scores_as_transformers_does(name: str, tmp_path: Path) -> None:
+    """Thirty layers, three queries to a key, odd grids and tokenizers of words: only the widths are small."""
+    rubric = parse_rubric(NESTED, where="test")
+    opened = open_checkpoint(write_random(tmp_path, SHAPES[name], rubric, seed=3))
+    for parameter in opened.model.parameters():  # so that pictures and words matter in so many layers
+        parameter.data.add_(torch.randn_like(parameter) * 0.05)
+    pixels = random_pixels(2, SHAPES[name].image_size, seed=3)
+    expected = parity.plain_scores(opened, opened.asked(rubric.rubric_id), pixels)
+    with torch.no_grad():
+        found = build(opened, rubric.rubric_id)(torch.from_numpy(pixels)).numpy()
+    assert np.ptp(expected, axis=0).min() > 3e-3, "the pictures matter"
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "millions"), [("256m", 256), ("500m", 507), ("2.2b", 2246)])
+def test_shapes_have_the_published_sizes(name: str, millions: int) -> None:
+    ids = {"<bos>": 1, "<eos>": 2, "<pad>": 0, "<image>": 4}
+    with torch.device("meta"):
+        model = Idefics3ForConditionalGeneration(config_of(SHAPES[name], ids))
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert count / 1e6 == pytest.approx(millions, rel=0.02)
+
+
+def test_written_graphs_run_on_the_oldest_onnxruntime_that_is_allowed(plain_graphs: GraphFiles) -> None:
+    for path in (plain_graphs.vision, plain_graphs.label):
+        model = onnx.load(path)
+        opsets = {one.domain: one.version for one in model.opset_import}
+        assert opsets[""] <= 22 and model.ir_version <= 10, "onnxruntime 1.22 knows no newer ones"
 
 
 def test_exported_graph_takes_any_batch_and_answers_as_transformers_does(

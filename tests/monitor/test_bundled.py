@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from monitor.bundle import open_bundle
@@ -14,7 +15,7 @@ from monitor.rubric import load_rubric
 from monitor.schema import UNSURE, Box, Crop
 from monitor.vlm.bundled import BundledClassifier
 from monitor.vlm.pixels import fit_square
-from tests.monitor.bundles import SIDE, flat, write_bundle
+from tests.monitor.bundles import SIDE, color_graph, flat, write_bundle
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -130,6 +131,15 @@ def test_rubric_without_training_is_refused_before_the_graph_is_loaded(tmp_path:
 def test_file_that_is_no_graph_is_named(tmp_path: Path) -> None:
     bundle = open_bundle(write_bundle(tmp_path, b"no graph at all"))
     with pytest.raises(BundleError, match=r"label_graph\.onnx: onnxruntime .* cannot load it.*export the bundle again"):
+        BundledClassifier(bundle, load_rubric("attention"))
+
+
+@pytest.mark.parametrize(("opset", "version"), [(99, 10), (20, 99)])
+def test_graph_of_a_newer_onnx_is_refused_with_the_way_out(opset: int, version: int, tmp_path: Path) -> None:
+    model = onnx.load_from_string(color_graph())
+    model.opset_import[0].version, model.ir_version = opset, version
+    bundle = open_bundle(write_bundle(tmp_path, model.SerializeToString()))
+    with pytest.raises(BundleError, match=r"label_graph\.onnx: onnxruntime .* cannot load it.*99.*Update onnxruntime"):
         BundledClassifier(bundle, load_rubric("attention"))
 
 
