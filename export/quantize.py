@@ -160,15 +160,16 @@ def _require_small(path: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the quantizers' advice, logged to the root logger, about a pre-processing that the export has done.
+    """Without what the quantizers tell: of a pre-processing that the export has done, and of each product they leave.
 
-    One of them gives the root logger a handler of its own when it is imported; that is taken back.
+    One of them gives the root logger a handler and a level of its own when it is imported; that is taken back.
     """
     root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-    root.setLevel(logging.ERROR)
+    level, handlers, silent = root.level, list(root.handlers), logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         yield
     finally:
+        logging.disable(silent)
         root.handlers[:] = handlers
         root.setLevel(level)

@@ -72,11 +72,14 @@ def test_an_adapter_acts_on_a_quantized_graph_as_on_the_plain_one(
     assert np.abs(changed - expected).mean() > 4 * np.abs(found - expected).mean()
 
 
-def test_four_bits_and_half_precision_leave_no_big_matrix_in_fp32(plain_graphs: GraphFiles, tmp_path: Path) -> None:
+def test_four_bits_and_half_precision_leave_no_big_matrix_in_fp32(
+    plain_graphs: GraphFiles, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     pixels = random_pixels(4, SIDE)
     handlers, level = list(logging.getLogger().handlers), logging.getLogger().level
     four, half = (quantize(method, plain_graphs, tmp_path / method, pixels) for method in ("int4", "fp16"))
     assert (logging.getLogger().handlers, logging.getLogger().level) == (handlers, level)
+    assert not caplog.records, "the quantizers tell of each product they leave alone"
     for path in (four.vision, four.label):
         assert "MatMulNBits" in {node.op_type for node in onnx.load(path).graph.node}
     for path in (half.vision, half.label):
