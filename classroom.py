@@ -22,6 +22,7 @@ from commands.evaluate import evaluate
 from commands.export import export_adapter_command, export_command
 from commands.label import label
 from commands.live import live
+from commands.retrain import retrain_command
 from commands.score import score
 
 __version__ = "0.1.0"
@@ -46,6 +47,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "export": export_command,
     "export-adapter": export_adapter_command,
+    "retrain": retrain_command,
     "erase": erase_command,
 }
 GROUPS: dict[str, typer.Typer] = {
