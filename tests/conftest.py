@@ -1,5 +1,7 @@
-"""What tests of several rooms share: one Playwright a session, since a process holds only one."""
+"""What tests of several rooms share: one Playwright a session, since a process holds only one; a process as it was."""
 
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +9,17 @@ import pytest
 from playwright.sync_api import Playwright, sync_playwright
 
 from tests.chromium import HOW_TO_INSTALL, find_chromium
+
+# A shell that starts something in the background lets it ignore Ctrl-C, and so would each program that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def same_main_module() -> Iterator[None]:
+    """Streamlit's AppTest leaves its script as the main module, which a process spawned later would run again."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
 
 
 @pytest.fixture(scope="session")

@@ -109,5 +109,9 @@ def test_a_language_model_alone_is_refused(tmp_path: Path) -> None:
 
     LlamaForCausalLM(LlamaConfig(vocab_size=8, hidden_size=8, intermediate_size=8, num_hidden_layers=1,
                                  num_attention_heads=1)).save_pretrained(tmp_path)  # fmt: skip
+    (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(BundleError, match=r"picture processor is missing.*language model alone"):
+        load_policy(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text("{}", encoding="utf-8")  # from another model, say
     with pytest.raises(BundleError, match="not an image-text-to-text model"):
         load_policy(tmp_path)

@@ -101,7 +101,8 @@ def find_checkpoint(base: str | Path, *, download: bool, how_to_download: str) -
 def _require_one(folder: Path, what: str, names: tuple[str, ...]) -> None:
     if not any((folder / name).is_file() for name in names):
         raise BundleError(
-            f"{folder}: its {what} is missing: expected {' or '.join(names)}, found none. Copy the whole checkpoint."
+            f"{folder}: its {what} is missing: expected {' or '.join(names)}, found none. Copy the whole "
+            "checkpoint; one of a language model alone, without pictures, cannot be used."
         )
 
 
