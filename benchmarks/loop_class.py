@@ -55,7 +55,8 @@ class Classmate:
     def picture_at(self, time_s: float) -> Image:
         """What the student's camera shows."""
         stills = self.stills_bgr[self.label_at(time_s)]
-        return stills[int(time_s / STILL_S + 1e-6) % len(stills)]
+        rest_of_2_s, two_seconds = int(time_s / STILL_S + 1e-6) % 4, int(time_s / 2 + 1e-6)
+        return stills[(two_seconds + 3 * rest_of_2_s) % len(stills)]  # thumbnails, each 2 s, are another one each time
 
 
 def render_class(wearers: int, others: int, stills: int, seed: int = 9000) -> tuple[list[Classmate], list[Classmate]]:

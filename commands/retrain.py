@@ -33,6 +33,9 @@ def retrain_command(
         Path | None,
         typer.Option(help="Corpus that keeps the model as it is, in place of the shipped one.", show_default=False),
     ] = None,
+    replay_right: Annotated[
+        bool, typer.Option("--replay-right", help="Replay only what the model gets right: corrections alone teach.")
+    ] = False,
     threads: Annotated[int, typer.Option(min=1, help="Processor cores.")] = 1,
     research: ResearchOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as one JSON object, last.")] = False,
@@ -46,7 +49,8 @@ def retrain_command(
     from commands.retraining_plan import Wish, plan_words, require_reason
 
     wish = Wish(
-        *(store, models, rubric, research, base, heldout, replay, fewest, promote, force, reason, by, restart, threads)
+        *(store, models, rubric, research, base, heldout, replay, fewest, promote, force, reason, by, restart, threads),
+        teach={"only_right": replay_right},
     )
     require_reason(wish)
     turn = Retraining(wish)

@@ -44,7 +44,7 @@ class TeachSettings:
     rounds: int = 2
     steps: int = 80
     """A round."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-4
     batch_size: int = 16
     sft_batch_size: int = 32
     gamma: float = 1.0
@@ -54,6 +54,9 @@ class TeachSettings:
     """Of a new adapter; one that is continued keeps its own."""
     seed: int = 0
     threads: int = 1
+    only_right: bool = False
+    """Replay only what the model gets right: then it stays as it is, faults included, and wrong lessons meet less
+    resistance. Otherwise replayed pictures teach their labels too."""
     lenient: bool = False
     """Keep what was learned even where replayed people lose by it: somebody wants it so and answers for it."""
 
@@ -98,7 +101,8 @@ def teach(  # noqa: PLR0913  # whose answers, to which model, where, and how
     known = read_people(out) if (out / PEOPLE_FILE).is_file() else _people_before(parent)
     class_pictures = lessons.corpus.load(lessons.items, engine.side_px)
     parts = deal(class_pictures, load_replay(rubric, engine.side_px, replay), known)
-    parts = keep_what_is_right(parts, ask_labels(engine.answerer(parent), parts.train, rubric))
+    if settings.only_right:
+        parts = keep_what_is_right(parts, ask_labels(engine.answerer(parent), parts.train, rubric))
     tell(f"{len(lessons.items)} crops of the class, {_replayed(parts.train).sum()} replayed to stay the same.")
     parts = repeat_lessons(parts)
     return run_rounds(rounds, rubric, parts, engine, out, resume=(out / RUN_FILE).is_file(), tell=tell)
@@ -166,7 +170,7 @@ def deal(class_pictures: PictureSet, replay: PictureSet, known: Mapping[str, str
 
 
 def keep_what_is_right(parts: Parts, answers: NDArray[np.int64]) -> Parts:
-    """Without the replayed pictures that the model gets wrong: they are to hold it where it is, not to teach."""
+    """Without the replayed pictures that the model gets wrong."""
     train = parts.train
     rows = np.flatnonzero(~_replayed(train) | (answers == train.labels))
     return replace(parts, train=train.take(rows), item_ids=tuple(parts.item_ids[row] for row in rows))
