@@ -68,13 +68,24 @@ class Circumstances:
     """What is wrong with the challenger whatever it answers, such as having learned from those who judge it."""
 
 
-def judge(  # noqa: PLR0913, PLR0917  # two models, their truth, whose it is, and what it takes
+@dataclass(frozen=True)
+class Judged:
+    """The pictures that both models answered."""
+
+    truth: Truth
+    """(N,) index of the true label."""
+    students: Sequence[str]
+    """(N,) whose picture each is."""
+    groups: Sequence[Mapping[str, str]]
+    """(N,) such as {"glasses": "clear"}."""
+    labels: Sequence[str]
+    """Names of the labels, in order."""
+
+
+def judge(
     champion_answers: Probabilities,
     challenger_answers: Probabilities,
-    truth: Truth,
-    students: Sequence[str],
-    groups: Sequence[Mapping[str, str]],
-    labels: Sequence[str],
+    pictures: Judged,
     around: Circumstances | None = None,
     settings: GateSettings | None = None,
 ) -> Verdict:
@@ -83,10 +94,7 @@ def judge(  # noqa: PLR0913, PLR0917  # two models, their truth, whose it is, an
     Args:
         champion_answers: (N, labels) calibrated probabilities of the model in use.
         challenger_answers: (N, labels) of the one that would take its place.
-        truth: (N,) index of the true label.
-        students: (N,) whose picture each is.
-        groups: (N,) such as {"glasses": "clear"}.
-        labels: their names.
+        pictures: N of them, with their truth.
         around: whatever else decides.
         settings: what it takes.
 
@@ -94,13 +102,14 @@ def judge(  # noqa: PLR0913, PLR0917  # two models, their truth, whose it is, an
         ValueError: columns of different length, or not a single picture.
     """
     around, bars = around or Circumstances(), settings or GateSettings()
-    if not len(truth) or len({len(truth), len(champion_answers), len(challenger_answers), len(students)}) > 1:
+    truth, labels = pictures.truth, pictures.labels
+    if not len(truth) or len({len(truth), len(champion_answers), len(challenger_answers), len(pictures.students)}) > 1:
         raise ValueError(f"expected as many answers as pictures, and one at least, found {len(truth)} pictures")
-    people = np.asarray(students)
+    people = np.asarray(pictures.students)
     old, new = champion_answers.argmax(axis=1), challenger_answers.argmax(axis=1)
     pair = _Pair(truth, old, new, people, len(labels), bars)
     classes = dict(zip(labels, pair.by_class(), strict=True))
-    judged, small = _groups(pair, groups, bars)
+    judged, small = _groups(pair, pictures.groups, bars)
     errors = (calibration_error(truth, champion_answers), calibration_error(truth, challenger_answers))
     real = people if around.rendered is None else people[~around.rendered]
     reasons = [

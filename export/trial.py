@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from export.figures import Probabilities, rounded
-from export.gate import Circumstances, GateSettings, Verdict, judge
+from export.gate import Circumstances, GateSettings, Judged, Verdict, judge
 from export.held_aside import are_rendered, gather, read_parts, students_in
 from export.heldout import Heldout
 from monitor.bundle import TrainedRubric
@@ -60,7 +60,8 @@ def try_entries(champion: Entry, challenger: Entry, jury: Jury) -> Verdict:
     old, new = (_answers(one, asked, pictures[one.bundle.image_size], jury.threads) for one in (champion, challenger))
     objections = (*_taught_on(challenger, told), *_erased(jury.tainted_by))
     around = Circumstances(are_rendered(told), agreement_of(challenger.manifest), objections)
-    verdict = judge(old, new, told.truth, list(told.people), told.groups, asked.names, around, jury.settings)
+    judged = Judged(told.truth, list(told.people), told.groups, asked.names)
+    verdict = judge(old, new, judged, around, jury.settings)
     answered = {
         name: rounded((one.max(axis=1) >= trained_for(entry, asked.rubric_id).abstain_threshold).mean())
         for name, entry, one in (("champion", champion, old), ("challenger", challenger, new))

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from monitor.adapter import AdapterFile
 from monitor.bundle import Bundle
-from monitor.errors import BadInputError, BundleError
+from monitor.errors import BundleError
 from monitor.rubric import Rubric
-from monitor.schema import UNSURE, Crop, Image, Prediction
+from monitor.schema import Crop, Image, Prediction
+from monitor.vlm.classifier import prediction_of, square_of
 from monitor.vlm.graphs import Worn, open_graphs, wear
-from monitor.vlm.pixels import fit_square
 
 _LARGEST_BATCH = 32  # memory grows with the batch; speed no longer does
 
@@ -103,7 +103,7 @@ class BundledClassifier:
             BadInputError: a crop that is no picture; the message names it.
         """
         started = time.perf_counter()
-        pixels = np.stack([self._prepare(crop) for crop in crops])
+        pixels = np.stack([square_of(crop, self._side_px)[:, :, ::-1] for crop in crops])
         parts = [
             self._graphs.see(pixels[start : start + _LARGEST_BATCH], self._worn.vision)
             for start in range(0, len(crops), _LARGEST_BATCH)
@@ -120,7 +120,11 @@ class BundledClassifier:
         ]
         rows = [row for part in parts for row in part]
         share_ms = seen.ms_per_crop + (time.perf_counter() - started) * 1e3 / max(1, len(crops))
-        return [self._predict(crop, row, share_ms) for crop, row in zip(crops, rows, strict=True)]
+        threshold = self._trained.abstain_threshold
+        return [
+            prediction_of(crop, row, self, threshold=threshold, latency_ms=share_ms)
+            for crop, row in zip(crops, rows, strict=True)
+        ]
 
     def probabilities(self, pixels_rgb: Image) -> NDArray[np.float64]:
         """Calibrated probabilities, (B, labels), of prepared crops: (B, side, side, 3) red-green-blue, uint8."""
@@ -142,26 +146,3 @@ class BundledClassifier:
         odds = np.exp(scaled)
         shares: NDArray[np.float64] = odds / odds.sum(axis=1, keepdims=True)
         return shares
-
-    def _prepare(self, crop: Crop) -> Image:
-        try:
-            return fit_square(crop.pixels_bgr, self._side_px)[:, :, ::-1]
-        except BadInputError as error:
-            raise BadInputError(f"{crop.crop_id}: {error}") from error
-
-    def _predict(self, crop: Crop, probabilities: NDArray[np.float64], latency_ms: float) -> Prediction:
-        names = self._trained.labels
-        best = names[int(probabilities.argmax())]
-        sure = float(probabilities.max()) >= self._trained.abstain_threshold
-        return Prediction(
-            crop_id=crop.crop_id,
-            student_id=crop.student_id,
-            pts_s=crop.pts_s,
-            label=best if sure else UNSURE,
-            best=best,
-            probabilities=dict(zip(names, map(float, probabilities), strict=True)),
-            model_id=self.model_id,
-            rubric_id=self.rubric.rubric_id,
-            adapter_id=self.adapter_id,
-            latency_ms=latency_ms,
-        )

@@ -16,6 +16,8 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 
 from dashboard.launch import dashboard_command
 
+PATIENCE_MS = 90_000
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -30,6 +32,16 @@ def chromium(playwright: Playwright, chromium_path: Path) -> Iterator[Browser]:
     browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
     yield browser
     browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A tab that waits longer than Playwright does by itself: the first page of a Streamlit server is slow."""
+    expect.set_options(timeout=PATIENCE_MS / 2)
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(PATIENCE_MS)
+    yield page
+    page.close()
 
 
 @contextmanager

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from export.registry.aliases import set_champion, writing
 from monitor.registry import CHALLENGER, CHAMPION, Registry
@@ -15,17 +13,6 @@ from monitor.store.database import Store
 from monitor.store.wishes import acknowledge
 from tests.dashboard.conftest import dashboard_of
 from tests.export.registry.models import GOOD, INVERTED, add_colors
-
-PATIENCE_MS = 90_000
-
-
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    expect.set_options(timeout=PATIENCE_MS / 2)
-    page = chromium.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(PATIENCE_MS)
-    yield page
-    page.close()
 
 
 def test_all_of_it_by_clicks(page: Page, tmp_path: Path) -> None:

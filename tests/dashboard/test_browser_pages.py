@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from monitor.store.control import notes_of, pause_asked
 from monitor.store.corrections import newest_corrections
@@ -15,7 +15,6 @@ from monitor.store.people import people_of
 from tests.dashboard.conftest import acknowledge, dashboard_of
 from tests.dashboard.lectures import going_on
 
-PATIENCE_MS = 90_000
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -24,15 +23,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     path = tmp_path_factory.mktemp("pages") / "class.db"
     with going_on(path, 6, 30), dashboard_of(path) as address:
         yield address, path
-
-
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    expect.set_options(timeout=PATIENCE_MS / 2)
-    page = chromium.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(PATIENCE_MS)
-    yield page
-    page.close()
 
 
 def test_the_first_start_asks_once(page: Page, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from export.gate import Circumstances, GateSettings, Verdict, judge
+from export.gate import Circumstances, GateSettings, Judged, Verdict, judge
 from trainer.acceptance import AcceptanceSettings, decide
 
 LABELS = ("screen", "paper", "wander")
@@ -20,6 +20,7 @@ PEOPLE, EACH = 12, 30
 TRUTH = np.tile(np.arange(3), PEOPLE * EACH // 3)
 STUDENTS = np.repeat([f"s{number:02d}" for number in range(PEOPLE)], EACH)
 GLASSES: list[dict[str, str]] = [{"glasses": "clear" if name >= "s07" else "none"} for name in STUDENTS]
+ALL = Judged(TRUTH, list(STUDENTS), GLASSES, LABELS)
 SAME = Circumstances(agreement=1.0)
 
 
@@ -39,7 +40,11 @@ def ask(old: NDArray[np.int64], new: NDArray[np.int64], around: Circumstances = 
     told: dict[str, Any] = {"truth": TRUTH, "students": list(STUDENTS), "groups": GLASSES, "confidence": 0.96}
     told |= changes
     return judge(
-        sure(old), sure(new, told["confidence"]), told["truth"], told["students"], told["groups"], LABELS, around, FAST
+        sure(old),
+        sure(new, told["confidence"]),
+        Judged(told["truth"], told["students"], told["groups"], LABELS),
+        around,
+        FAST,
     )
 
 
@@ -83,14 +88,15 @@ def test_rendered_people_are_no_students(people: int, rendered: int, few: bool) 
     kept = np.isin(STUDENTS, [f"s{number:02d}" for number in range(people)])
     names = STUDENTS[kept]
     around = Circumstances(np.isin(names, [f"s{number:02d}" for number in range(rendered)]), agreement=1.0)
-    verdict = judge(sure(TRUTH[kept]), sure(TRUTH[kept]), TRUTH[kept], list(names), [{}] * len(names), LABELS, around)
+    pictures = Judged(TRUTH[kept], list(names), [{}] * len(names), LABELS)
+    verdict = judge(sure(TRUTH[kept]), sure(TRUTH[kept]), pictures, around)
     assert verdict.passed is not few
     assert any("students judge, expected 5" in reason for reason in verdict.reasons) is few
 
 
 def test_overconfidence_is_not_honest() -> None:
     answers = with_errors(0.2, 0)
-    verdict = judge(sure(answers, 0.8), sure(answers, 0.99), TRUTH, list(STUDENTS), GLASSES, LABELS, SAME, FAST)
+    verdict = judge(sure(answers, 0.8), sure(answers, 0.99), ALL, SAME, FAST)
     assert [reason.split(" ")[0] for reason in verdict.reasons] == ["calibration"]
 
 
@@ -111,13 +117,13 @@ def test_objections_and_missing_classes_refuse() -> None:
 def test_nothing_to_judge_by_is_a_mistake() -> None:
     none: Sequence[str] = []
     with pytest.raises(ValueError, match="one at least"):
-        judge(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0, np.int64), none, [], LABELS)
+        judge(np.zeros((0, 3)), np.zeros((0, 3)), Judged(np.zeros(0, np.int64), none, [], LABELS))
 
 
 def test_gate_and_trainer_draw_the_same_intervals() -> None:
     old, new = with_errors(0.2, 0), with_errors(0.15, 1)
     bars = GateSettings(level=0.9, draws=500)
-    verdict = judge(sure(old), sure(new), TRUTH, list(STUDENTS), GLASSES, LABELS, SAME, bars)
+    verdict = judge(sure(old), sure(new), ALL, SAME, bars)
     theirs = decide(TRUTH, old, new, list(STUDENTS), LABELS, AcceptanceSettings(level=0.9, draws=500))
     for name in LABELS:
         one = theirs.by_class[name]
@@ -132,7 +138,7 @@ def test_a_verdict_passes_exactly_when_it_has_no_reason(seed: int, old: float, n
     chosen = rng.permutation(len(TRUTH))[:90]
     answers = [with_errors(share, seed % 1000 + place)[chosen] for place, share in enumerate((old, new))]
     groups = [GLASSES[row] for row in chosen]
-    args = (TRUTH[chosen], list(STUDENTS[chosen]), groups, LABELS, SAME, bars)
+    args = (Judged(TRUTH[chosen], list(STUDENTS[chosen]), groups, LABELS), SAME, bars)
     verdict = judge(sure(answers[0]), sure(answers[1]), *args)
     assert verdict.passed is not bool(verdict.reasons)
     for value, low, high in verdict.figures["classes"].values():

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from monitor.bundle import open_bundle
 from monitor.errors import BadInputError, RubricError
 from monitor.rubric import Rubric
-from monitor.schema import UNSURE, Crop, Image, Prediction
+from monitor.schema import Crop, Image, Prediction
 from monitor.vlm.checkpoint.asking import Asking
 from monitor.vlm.checkpoint.card import Card
 from monitor.vlm.checkpoint.opening import Opened, open_model
 from monitor.vlm.checkpoint.sight import Pixels
-from monitor.vlm.pixels import fit_square
+from monitor.vlm.classifier import prediction_of, square_of
 
 EMBEDDED = "embedded"
 """Stands for the shipped model's own weights."""
@@ -64,9 +64,12 @@ class CheckpointClassifier:
         for start in range(0, len(crops), _LARGEST_BATCH):
             batch = crops[start : start + _LARGEST_BATCH]
             started = time.perf_counter()
-            probabilities = self.probabilities([self._square(crop) for crop in batch])
+            probabilities = self.probabilities([square_of(crop, self.opened.talk.side_px) for crop in batch])
             share_ms = (time.perf_counter() - started) * 1e3 / len(batch)
-            predictions += [self._answer(crop, row, share_ms) for crop, row in zip(batch, probabilities, strict=True)]
+            predictions += [
+                prediction_of(crop, row, self, threshold=self.abstain_threshold, latency_ms=share_ms)
+                for crop, row in zip(batch, probabilities, strict=True)
+            ]
         return predictions
 
     def probabilities(self, images_bgr: Sequence[Image]) -> NDArray[np.float64]:
@@ -96,29 +99,6 @@ class CheckpointClassifier:
     def prepare(self, images_bgr: Sequence[Image]) -> Pixels:
         """Cut-outs as the model takes them."""
         return self.opened.talk.pixels([image[:, :, ::-1] for image in images_bgr])
-
-    def _square(self, crop: Crop) -> Image:
-        try:
-            return fit_square(crop.pixels_bgr, self.opened.talk.side_px)
-        except BadInputError as error:
-            raise BadInputError(f"{crop.crop_id}: {error}") from error
-
-    def _answer(self, crop: Crop, probabilities: NDArray[np.float64], latency_ms: float) -> Prediction:
-        names = self.rubric.names
-        best = names[int(probabilities.argmax())]
-        sure = float(probabilities.max()) >= self.abstain_threshold
-        return Prediction(
-            crop_id=crop.crop_id,
-            student_id=crop.student_id,
-            pts_s=crop.pts_s,
-            label=best if sure else UNSURE,
-            best=best,
-            probabilities=dict(zip(names, map(float, probabilities), strict=True)),
-            model_id=self.model_id,
-            rubric_id=self.rubric.rubric_id,
-            adapter_id=self.adapter_id,
-            latency_ms=latency_ms,
-        )
 
 
 def open_classifier(
