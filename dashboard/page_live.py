@@ -1,8 +1,10 @@
-"""The live page: the room first, then each student. It reads the store each second; closing it stops nothing."""
+"""The live page: the room first, then each student. It looks often and paints what is new; closing it stops nothing."""
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -23,6 +25,25 @@ _HANDLED_KEPT = 500
 """Ids of events that are remembered as done."""
 _CHOICES_KEPT_S = 2.0
 """How old the list of lectures may be: it costs more than the room once there are hundreds."""
+_LOOK_EVERY_S = 0.25
+"""How long a stored moment may wait to be seen. A look that finds none costs a tenth of one that paints."""
+_REPAINT_AFTER_S = 1.0
+"""Ages grow, and a monitor falls silent, also when nothing new is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """What this tab shows: it is painted again when there is something new, or after a while."""
+
+    lecture_id: str
+    newest_index: int | None
+    at_s: float
+    view: dict[str, Any]
+
+    def holds(self, lecture_id: str, newest_index: int | None) -> bool:
+        """Whether it is still what the store says."""
+        same = (self.lecture_id, self.newest_index) == (lecture_id, newest_index)
+        return same and time.monotonic() - self.at_s < _REPAINT_AFTER_S
 
 
 def live_page() -> None:
@@ -55,7 +76,7 @@ def _picker(choices: dict[str, str]) -> str:
         )
 
 
-@st.fragment(run_every=1.0)
+@st.fragment(run_every=_LOOK_EVERY_S)
 def _room(picked: str, known: tuple[str, ...]) -> None:
     """Refresh the room. A lecture that began or was erased since rebuilds the page with its picker.
 
@@ -70,7 +91,7 @@ def _room(picked: str, known: tuple[str, ...]) -> None:
         if shown is not None and reader is not None:
             with reader:
                 done = _do(reader, location, shown)
-                view = room_view(reader, shown) | {"done": done.ids, "trouble": done.trouble}
+                view = _view(reader, shown) | {"done": done.ids, "trouble": done.trouble}
     except ClassroomError as error:
         show_error(error)
         return
@@ -80,6 +101,16 @@ def _room(picked: str, known: tuple[str, ...]) -> None:
         show_no_lecture()
     else:
         show_room(view)
+
+
+def _view(reader: StoreReader, lecture_id: str) -> dict[str, Any]:
+    """What is shown already, or, where the store has more, the room as it stands."""
+    newest_index = reader.newest_index(lecture_id)
+    painted: Painted | None = st.session_state.get("room_painted")
+    if painted is None or not painted.holds(lecture_id, newest_index):
+        painted = Painted(lecture_id, newest_index, time.monotonic(), room_view(reader, lecture_id))
+        st.session_state["room_painted"] = painted
+    return painted.view
 
 
 def _do(reader: StoreReader, location: str | None, lecture_id: str) -> Done:
@@ -96,6 +127,7 @@ def _do(reader: StoreReader, location: str | None, lecture_id: str) -> Done:
             done = apply_events(store, lecture_id, events, who, (record.last_pts_s if record else None) or 0.0)
         handled.extend(done.ids)
         st.session_state["room_trouble"] = done.trouble
+        st.session_state.pop("room_painted", None)  # what was asked for shows at once
     done.ids = [str(one.get("id")) for one in sent if isinstance(one, dict) and one.get("id") in handled]
     done.trouble = st.session_state.get("room_trouble")
     return done

@@ -1,5 +1,5 @@
-// Paints the room from the data that page_live.py sends each second. It changes what changed and keeps the rest, so that
-// nothing flickers. Text from outside (names) goes in through textContent alone, never as markup.
+// Paints the room from the data that page_live.py sends whenever there is something new. It changes what changed and
+// keeps the rest, so that nothing flickers. Text from outside (names) goes in through textContent alone, never as markup.
 // It knows nothing of the store: all counting and wording is done in Python.
 
 const ICONS = {
@@ -26,14 +26,18 @@ export default function ({ data, parentElement, setStateValue }) {
   room.data = data;
   room.tell = (value) => setStateValue("sent", value);
   forgetDone(room);
+  if (root.dataset.painted !== String(data.painted)) paint(room);
+  return () => room.observer.disconnect();
+}
+
+function paint(room) {
   paintNow(room);
   paintControls(room);
   paintNotes(room);
   paintChart(room);
   paintStudents(room);
   paintFacts(room);
-  root.dataset.painted = String(data.painted ?? "");
-  return () => room.observer.disconnect();
+  room.root.dataset.painted = String(room.data.painted);
 }
 
 function openRoom(root) {
