@@ -21,7 +21,9 @@ from commands.options import (
 
 def label(
     images: Annotated[list[Path], typer.Argument(help="Pictures: jpg, png, webp, tiff…")],
-    whole: Annotated[bool, typer.Option("--whole", help="The whole picture is one student.")] = False,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="The picture is of one student: their head, or all of it.")
+    ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Add a sentence that explains the label; needs --model.")
     ] = False,

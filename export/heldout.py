@@ -1,6 +1,7 @@
 """Reads labelled pictures that the model never saw: shards of rendered students, or stills with a table.
 
-Of the held-out ones half of the people serve to calibrate. It knows the formats, not the renderer.
+Each is cut around its head as the monitor would cut it, so that what is measured is what a lecture gets. Of the
+held-out ones half of the people serve to calibrate. This file knows the formats, not the renderer.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import BadInputError
+from monitor.students.headcut import HeadCut
 from monitor.vlm.pixels import fit_square
 
 TABLE = "labels.csv"
@@ -65,7 +67,7 @@ def read_heldout(folder: Path, labels: Sequence[str], side_px: int) -> Heldout:
     shards = sorted(folder.rglob("shard_*.npz"))
     if not shards:
         raise BadInputError(f"{folder}: no shard_*.npz here. Render held-out crops with `classroom synthesize stills`.")
-    pixels, rows = [], []
+    pixels, rows, head = [], [], HeadCut()
     for shard in shards:
         records = _read_records(shard)
         with np.load(shard) as data:
@@ -75,7 +77,7 @@ def read_heldout(folder: Path, labels: Sequence[str], side_px: int) -> Heldout:
         unknown = {record["label"] for record in records} - set(labels)
         if unknown:
             raise BadInputError(f"{shard}: labels {sorted(unknown)} are not in the rubric ({', '.join(labels)})")
-        pixels += [fit_square(image, side_px) for image in images]
+        pixels += [fit_square(head.or_whole(image), side_px) for image in images]
         rows += records
     return Heldout(
         pixels=np.stack(pixels),
@@ -115,7 +117,7 @@ def read_measured(folder: Path, labels: Sequence[str], side_px: int) -> Heldout:
 
 
 def read_stills(folder: Path, labels: Sequence[str], side_px: int) -> Heldout:
-    """Pictures with a table, each one student's crop; resized as the monitor does.
+    """Pictures with a table, each of one student; cut and resized as the monitor does.
 
     Raises:
         BadInputError: a column is missing, no rows, a file that is no picture, or an unknown label.
@@ -129,8 +131,9 @@ def read_stills(folder: Path, labels: Sequence[str], side_px: int) -> Heldout:
         if row["label"] not in labels:
             raise BadInputError(f"{folder / TABLE}: label {row['label']!r} is not one of {', '.join(labels)}")
     columns = [key for key in rows[0] if key not in _NO_GROUP and 1 < len({row[key] for row in rows}) <= _MOST_VALUES]
+    head = HeadCut()
     return Heldout(
-        pixels=np.stack([fit_square(_picture_rgb(folder / row["file"]), side_px) for row in rows]),
+        pixels=np.stack([fit_square(head.or_whole(_picture_rgb(folder / row["file"])), side_px) for row in rows]),
         truth=np.array([labels.index(row["label"]) for row in rows], dtype=np.int64),
         clear=np.ones(len(rows), dtype=np.bool_),
         people=np.array([row["person"] for row in rows]),

@@ -13,6 +13,7 @@ from monitor.schema import Box, Crop, Image
 from monitor.sources.stills import read_picture
 from monitor.students.crops import cut_crop
 from monitor.students.facemodel import FindsFaces, open_face_finder
+from monitor.students.faces import TILE_SIDE_PX
 from monitor.vlm.choice import Explains, choose_classifier, open_speaker
 
 SMALLEST_PX = 8
@@ -27,7 +28,7 @@ def label_pictures(
     Args:
         pictures: image files of any size and depth.
         settings: rubric and model to use.
-        whole: the whole picture is one student; no face is looked for.
+        whole: the picture is of one student: the biggest head, or all of it where no head is found.
         explain: with a sentence for each answer, by models that can speak.
 
     Raises:
@@ -37,11 +38,11 @@ def label_pictures(
     rubric = load_rubric(settings.rubric, research=settings.research)
     classifier = choose_classifier(settings, rubric)
     speaker = open_speaker(classifier) if explain else None
-    finder = None if whole else open_face_finder(settings.face_model, settings.face_model_sha256)
+    finder = open_face_finder(settings.face_model, settings.face_model_sha256)
     for picture in pictures:
         try:
             image = _open_picture(picture)
-            crops = _students(picture, image, finder)
+            crops = [_one_student(picture, image, finder)] if whole else _students(picture, image, finder)
         except BadInputError as error:
             yield str(error)
             continue
@@ -66,15 +67,23 @@ def _sentences(speaker: Explains | None, crops: Sequence[Crop], answers: Sequenc
     return [{"explanation": sentence} for sentence in speaker.explain(crops, answers)]
 
 
-def _students(picture: Path, image: Image, finder: FindsFaces | None) -> list[Crop]:
+def _one_student(picture: Path, image: Image, finder: FindsFaces) -> Crop:
+    """The crop around the biggest head; the picture as it is where none is found."""
+    faces = [face.box for face in finder.find([image], TILE_SIDE_PX)[0]]
+    if not faces:
+        return _crop(picture, 1, _whole(image), image)
+    head = max(faces, key=lambda box: box.area)
+    return _crop(picture, 1, head, cut_crop(image, head, _whole(image)))
+
+
+def _students(picture: Path, image: Image, finder: FindsFaces) -> list[Crop]:
     """A crop for each student, from the top of the picture to its bottom.
 
     Raises:
         BadInputError: nobody was found.
     """
-    if finder is None:
-        return [_crop(picture, 1, _whole(image), image)]
-    faces = [face.box for face in finder.find([image])[0]]
+    # Looked at closely a head that fills the picture is missed; from afar it is found.
+    faces = [face.box for face in finder.find([image])[0] or finder.find([image], TILE_SIDE_PX)[0]]
     if not faces:
         raise BadInputError(f"{picture}: no student found; if the picture is one student's head, add --whole")
     faces.sort(key=lambda box: (box.y1, box.x1))

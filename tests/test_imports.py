@@ -23,7 +23,7 @@ ROOMS = {
     "commands": ("commands", "monitor", "trainer", "export", "dashboard"),
     "monitor": ("monitor",),
     "trainer": ("trainer", *DOORS, "monitor.students.crops", "monitor.students.headcut"),
-    "export": ("export", *DOORS),
+    "export": ("export", *DOORS, "monitor.students.headcut"),
     "dashboard": ("dashboard", "monitor.clips", "monitor.report", *(door for door in DOORS if door != "monitor.vlm")),
 }
 RUNS_TORCH = ROOT / "monitor" / "vlm" / "checkpoint"

@@ -91,6 +91,9 @@ class TrainingSettings:
     then the teacher's features lead."""
     text_from: float = 0.0
     """Share of the run after which words are learned too; before it the vision tower learns alone, which is cheaper."""
+    late_from: float = 1.0
+    """Share of the run, the teacher's too, after which [late_augmentation] holds: first anything, then crops as the
+    monitor cuts them."""
     average: float = 0.999
     """Decay of the averaged weights, which are what is saved."""
     half_precision: bool = True
@@ -118,6 +121,13 @@ class SftSettings:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     augmentation: dict[str, float] = field(default_factory=dict)
     """Fields of `trainer.augment.Augmentation` that differ from its defaults."""
+    late_augmentation: dict[str, float] = field(default_factory=dict)
+    """What of it is different after `training.late_from`."""
+
+    def augmentation_at(self, progress: float) -> dict[str, float]:
+        """The fields that hold when this share of the run, 0 to 1, is done."""
+        late = progress >= self.training.late_from
+        return {**self.augmentation, **self.late_augmentation} if late else self.augmentation
 
 
 def read_settings(path: Path) -> SftSettings:

@@ -214,6 +214,7 @@ def _shape(settings: SftSettings) -> ModelShape:
     for table, kind, values in (
         ("model", ModelShape, settings.model),
         ("augmentation", Augmentation, settings.augmentation),
+        ("late_augmentation", Augmentation, settings.late_augmentation),
     ):
         try:
             kind(**values)

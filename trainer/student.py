@@ -41,7 +41,6 @@ class Student:
             self.model.model.vision_model.compile()
         self._teacher = teacher
         self._dialogue = dialogue
-        self._how = Augmentation(**settings.augmentation)
         width = self.model.config.vision_config.hidden_size
         channels = teacher.map_channels if teacher else 1
         torch.manual_seed(settings.training.seed + 1)
@@ -139,7 +138,8 @@ class Student:
     def _losses(self, batch: Batch, rate: float, progress: float) -> dict[str, Tensor]:
         training, lessons = self.settings.training, self.settings.teacher
         size = self.checkpoint.card.image_size
-        pixels, angles = augment(batch.images, batch.angles_deg, batch.face_boxes_px, size, self._how, self._chance)
+        how = Augmentation(**self.settings.augmentation_at(progress))
+        pixels, angles = augment(batch.images, batch.angles_deg, batch.face_boxes_px, size, how, self._chance)
         pixels = normalise_floats(pixels)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=training.half_precision):
             patches, seen = see(self.model, pixels)

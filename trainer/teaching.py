@@ -45,12 +45,12 @@ def train_teacher(feed: Feed, size: int, labels: int, settings: SftSettings, rep
     average = copy.deepcopy(teacher).requires_grad_(False)
     optimizer = torch.optim.AdamW(teacher.parameters(), lr=wanted.learning_rate, weight_decay=0.05, fused=True)
     schedule = Schedule(steps=wanted.steps, seconds=wanted.minutes * 60, warmup=settings.training.warmup)
-    how = Augmentation(**settings.augmentation)
     while not schedule.over:
         feed.refresh()
         for batch in feed.epoch(wanted.batch_size, chance):
             for group in optimizer.param_groups:
                 group["lr"] = wanted.learning_rate * schedule.advance()
+            how = Augmentation(**settings.augmentation_at(schedule.progress))
             pixels, angles = augment(batch.images, batch.angles_deg, batch.face_boxes_px, size, how, chance)
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.training.half_precision):
                 judged = teacher(normalise_floats(pixels).contiguous(memory_format=torch.channels_last))

@@ -1,6 +1,6 @@
-"""Cuts the one student out of a whole camera picture: the biggest head, as the monitor cuts it out of a tile.
+"""Cuts the one student out of a whole picture: the biggest head, as the monitor cuts it out of a tile.
 
-For corpora, which have a student a picture; lectures go through the finder of tiles and tracks.
+For corpora and stills, which have a student a picture; lectures go through the finder of tiles and tracks.
 """
 
 from __future__ import annotations
@@ -27,3 +27,8 @@ class HeadCut:
         head = max((detection.box for detection in found), key=lambda box: box.area)
         within = Box(0, 0, bgr.shape[1], bgr.shape[0])
         return np.ascontiguousarray(cut_crop(bgr, head, within)[:, :, ::-1])
+
+    def or_whole(self, picture_rgb: Image) -> Image:
+        """The same; where nobody is found, the picture as it is: somebody said that a student is in it."""
+        cut = self(picture_rgb)
+        return picture_rgb if cut is None else cut

@@ -24,4 +24,10 @@ def test_the_biggest_head_is_cut_as_the_monitor_cuts_it() -> None:
 
 
 def test_nobody_is_nobody() -> None:
-    assert HeadCut()(np.full((120, 160, 3), 128, np.uint8)) is None
+    blank = np.full((120, 160, 3), 128, np.uint8)
+    cut = HeadCut()
+    assert cut(blank) is None
+    assert cut.or_whole(blank) is blank, "somebody said that a student is in it"
+    somebody = np.ascontiguousarray(person_picture(5)[:, :, ::-1])
+    around = cut(somebody)
+    assert around is not None and (cut.or_whole(somebody) == around).all()

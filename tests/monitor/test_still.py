@@ -30,7 +30,20 @@ def test_pictures_of_every_kind_are_judged(tmp_path: Path, name: str, picture: n
     (answer,) = label_pictures([tmp_path / name], MonitorSettings(), whole=True)
     assert isinstance(answer, dict), answer
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
-    assert answer["box"] == [0, 0, picture.shape[1], picture.shape[0]]
+    x1, y1, x2, y2 = answer["box"]
+    assert 0 <= x1 < x2 <= picture.shape[1] and 0 <= y1 < y2 <= picture.shape[0]
+
+
+def test_one_student_is_judged_by_the_head_or_else_by_all_there_is(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 40, (120, 160, 3), dtype=np.uint8)
+    paths = [tmp_path / "person.png", tmp_path / "room.png"]
+    for path, picture in zip(paths, (PERSON, noise), strict=True):
+        cv2.imwrite(str(path), picture)
+    person, nobody = label_pictures(paths, MonitorSettings(), whole=True)
+    (found,) = label_pictures(paths[:1], MonitorSettings())
+    assert isinstance(person, dict) and isinstance(nobody, dict) and isinstance(found, dict)
+    assert person["box"] == found["box"] and person["probabilities"] == found["probabilities"]
+    assert nobody["box"] == [0, 0, 160, 120]
 
 
 def test_depth_does_not_change_the_answer(tmp_path: Path) -> None:

@@ -82,6 +82,23 @@ def test_before_its_words_a_run_is_watched_by_its_heads(tmp_path: Path) -> None:
     assert watched == ["glance"] * 2 + ["evaluation"] * 4
 
 
+def test_the_end_of_a_run_may_see_other_crops(tmp_path: Path) -> None:
+    short = {"steps = 30": "steps = 2", "steps = 260": "steps = 4\nlate_from = 0.5"}
+    late = {"face_scale_high = 1.8": "face_scale_high = 1.8\n\n[late_augmentation]\nface_scale_low = {}\n"}
+    configs = {}
+    for low in ("1.0", "1.4"):
+        (tmp_path / low).mkdir()
+        text = {key: value.format(low) for key, value in late.items()}
+        configs[low] = _config(tmp_path / low, **short, **text)
+    settings = read_settings(configs["1.0"])
+    assert [settings.augmentation_at(done)["face_scale_low"] for done in (0.0, 0.49, 0.5, 1.0)] == [1.4, 1.4, 1.0, 1.0]
+    assert settings.augmentation_at(1.0)["face_scale_high"] == 1.8
+    tight, wide = (
+        (train_sft(configs[low], out=tmp_path / low / "run") / "model.safetensors").read_bytes() for low in configs
+    )
+    assert tight != wide, "the second half of the run saw the same crops whatever [late_augmentation] says"
+
+
 def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = _config(tmp_path, **{"steps = 30": "steps = 2", "steps = 260": "steps = 8"})
     whole = Student.step
