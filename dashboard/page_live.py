@@ -27,8 +27,8 @@ _CHOICES_KEPT_S = 2.0
 """How old the list of lectures may be: it costs more than the room once there are hundreds."""
 _LOOK_EVERY_S = 0.25
 """How long a stored moment may wait to be seen. A look that finds none costs a tenth of one that paints."""
-_REPAINT_AFTER_S = 1.0
-"""Ages grow, and a monitor falls silent, also when nothing new is stored."""
+_REPAINT_AFTER_S = 1.5
+"""Ages grow, and a monitor falls silent, also when nothing new is stored. More than the second between two moments."""
 
 
 @dataclass(frozen=True, slots=True)
