@@ -26,6 +26,7 @@ from monitor.store.people import people_of
 from monitor.store.reader import StoreReader
 from monitor.store.records import Annotation
 from monitor.store.review import current_annotations, kept_crop, kept_crops
+from monitor.students.headcut import HeadCut
 from monitor.vlm.pixels import fit_square
 
 STORE, RENDERS, FOLDER, SHARDS = "store", "renders", "folder", "shards"
@@ -148,7 +149,7 @@ def read_aside(store: str | Path | None, labels: Sequence[str], rubric_id: str) 
 
 
 def read_renders(labels: Sequence[str], side_px: int) -> Heldout:
-    """The rendered people that ship with the package.
+    """The rendered people that ship with the package, cut around their heads as the monitor cuts.
 
     Raises:
         BadInputError: the rubric has other labels, so nothing is known of what they show.
@@ -165,7 +166,8 @@ def read_renders(labels: Sequence[str], side_px: int) -> Heldout:
         data, ends = packed["jpeg"], packed["ends"]
     files = np.split(data, ends[:-1])
     pictures = [picture for file in files if (picture := _decoded(file.tobytes())) is not None]
-    squares = [fit_square(picture, side_px)[:, :, ::-1] for picture in pictures]
+    head = HeadCut()
+    squares = [fit_square(head.or_whole(picture[:, :, ::-1]), side_px) for picture in pictures]
     return Heldout(
         np.stack(squares),
         np.array([labels.index(row["label"]) for row in rows], dtype=np.int64),

@@ -77,7 +77,15 @@ class PolicyVoice:
 class PolicyEngine:
     """Loads, asks and trains one base; see `trainer.round_parts.Engine`."""
 
-    def __init__(self, choice: PolicyChoice, preference: PreferenceSettings, cache: Path, *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        choice: PolicyChoice,
+        preference: PreferenceSettings,
+        cache: Path,
+        *,
+        seed: int = 0,
+        seen: SeenPictures | None = None,
+    ) -> None:
         """Open the base.
 
         Args:
@@ -85,12 +93,13 @@ class PolicyEngine:
             preference: how it is trained; each job brings its own seed.
             cache: folder of features and reference log-probabilities that rounds share.
             seed: of a new adapter's random matrices.
+            seen: image features that several engines share; None = this one's own.
 
         Raises:
             BundleError: a base or a start adapter that is missing, damaged or not made for each other.
         """
         self.choice, self.preference, self.cache, self.seed = choice, preference, cache, seed
-        self._seen = SeenPictures()
+        self._seen = seen or SeenPictures()
         start = Path(choice.adapter) if choice.adapter else None
         policy = self._load(start, "none")
         self.base_sha256 = policy.base_sha256

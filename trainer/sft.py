@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from monitor.errors import BadInputError
 from monitor.rubric import Rubric, load_rubric
 from trainer.augment import Augmentation, plain
+from trainer.corpora.facecut import cut_around_faces
 from trainer.corpora.record import PictureSet, join
 from trainer.corpora.synthetic import list_shards, read_shard
 from trainer.dialogue import Dialogue
@@ -160,22 +161,22 @@ class _Run:
     def _finish(self, student: Student) -> None:
         """Final figures go into the card."""
         card = student.checkpoint.card
-        whole = self._held_out_whole() or self.feed.development(10**9)
+        whole = self._held_out_whole() or cut_around_faces(self.feed.development(10**9))
         card.metrics = {"held_out": evaluate(student.averaged(), whole, self.rubric)}
         card.training["finished_at"] = datetime.now(UTC).isoformat(timespec="seconds")
         save_checkpoint(self.folder, student.averaged())
         self._log({"phase": "final", **card.metrics["held_out"]})
 
     def _read_held_out(self) -> PictureSet:
-        """What is measured on the way: other people's renders, or the people kept aside."""
+        """What is measured on the way: other people's renders, or the people kept aside; cut as the monitor cuts."""
         most = self.settings.training.evaluate_most
         whole = self._held_out_whole()
-        return whole.take(range(min(most, len(whole)))) if whole else self.feed.development(most)
+        return whole.take(range(min(most, len(whole)))) if whole else cut_around_faces(self.feed.development(most))
 
     def _held_out_whole(self) -> PictureSet | None:
         place = self.settings.data.held_out
         shards = list_shards(Path(place)) if place else []
-        return join([read_shard(shard, self.rubric.names) for shard in shards]) if shards else None
+        return cut_around_faces(join([read_shard(shard, self.rubric.names) for shard in shards])) if shards else None
 
     def _card(self) -> Card:
         return Card(

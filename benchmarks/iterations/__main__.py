@@ -3,10 +3,11 @@
     python -m benchmarks.iterations --plan benchmarks/iterations/plan.toml [--real FOLDER] [--arms A,B] [--seeds 0,1]
 
 Writes to the plan's folder: results.jsonl (one JSON object an arm and seed), answers/ (what each said to each set),
-table.md (macro-F1 with 95 % intervals over students; behind it the difference to the best supervised arm, in points).
+table.md (macro-F1 with 95 % intervals over students; behind it the difference to the best supervised arm, in points;
+`deployed` are the final people weighed by the prior, which says the same as `imbalanced` with less chance in it).
 `--real` names stills that are tested and nothing else. The last line is one JSON object: `gain_balanced`,
-`gain_imbalanced`, `gain_hard` (points of macro-F1 of the rounds over the best supervised arm), and what `dpo` and
-`robust` lose by inverted pairs. `--table` only makes the table of what is there.
+`gain_imbalanced`, `gain_deployed`, `gain_hard` (points of macro-F1 of the rounds over the best supervised arm), and
+what `dpo` and `robust` lose by inverted pairs. `--table` only makes the table of what is there.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def main() -> None:
         arms = [arm for arm in plan.arms if not given.arms or arm in given.arms.split(",")]
         seeds = [seed for seed in plan.seeds if not given.seeds or str(seed) in given.seeds.split(",")]
         run_all(experiment, rubric, arms, seeds)
-    table = Table(sets, len(rubric.labels), read_answers(out, plan))
+    table = Table(sets, len(rubric.labels), read_answers(out, plan), plan.data.prior)
     (out / "table.md").write_text(table.markdown() + "\n", encoding="utf-8")
     print(table.markdown())
     print(json.dumps(table.headline()))

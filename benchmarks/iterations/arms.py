@@ -20,12 +20,13 @@ from monitor.errors import BadInputError
 from monitor.rubric import Rubric
 from trainer.corpora.record import PictureSet
 from trainer.evaluation.questions import GENERIC_QUESTIONS
+from trainer.disagreements import score_in_batches
 from trainer.finetune import finetune
 from trainer.finetune.state import STATE_FILE
 from trainer.pairs import picture_keys
 from trainer.policy import LoraSettings, load_policy
 from trainer.policy.lora import Trainable
-from trainer.round_engine import PolicyEngine
+from trainer.round_engine import PolicyEngine, PolicyVoice, SeenPictures
 from trainer.round_manifest import closed_rounds
 from trainer.round_parts import Parts
 from trainer.round_settings import PolicyChoice, RoundData, RoundsSettings
@@ -75,6 +76,7 @@ class Experiment:
     def __init__(self, plan: Plan, rubric: Rubric, parts: Parts, sets: Mapping[str, PictureSet], out: Path) -> None:
         self.plan, self.rubric, self.parts, self.sets, self.out = plan, rubric, parts, sets, out
         self.unique = Unique(sets)
+        self._seen = SeenPictures()
 
     def run(self, arm: str, seed: int) -> Result:
         """Train what the arm needs and ask it everything.
@@ -159,14 +161,14 @@ class Experiment:
             rubric=self.rubric.rubric_id, data=RoundData(plan.data.domain), model=choice, sampling=plan.sampling,
             pairs=plan.pairs, preference=preference, guards=plan.guards, acceptance=plan.acceptance,
         )  # fmt: skip
-        engine = PolicyEngine(choice, preference, self.out / "cache", seed=seed)
+        engine = PolicyEngine(choice, preference, self.out / "cache", seed=seed, seen=self._seen)
         resume = (folder / RUN_FILE).is_file()
         return run_rounds(settings, self.rubric, self.parts, engine, folder, resume=resume, tell=_say)
 
     def _ask(self, adapter: Path | None, question: str) -> Answers:
-        policy = load_policy(self.plan.weights.base, adapter=adapter)
+        voice = PolicyVoice(load_policy(self.plan.weights.base, adapter=adapter), self._seen)
         phrases = [label.phrase for label in self.rubric.labels]
-        return self.unique.spread(policy.score(self.unique.images_rgb, question, phrases).argmax(axis=1))
+        return self.unique.spread(score_in_batches(voice, self.unique.images_rgb, question, phrases).argmax(axis=1))
 
     def _steps(self, arm: str, seed: int) -> int:
         """Optimiser steps over all rounds of an arm, refused ones too: they cost as much."""

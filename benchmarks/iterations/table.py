@@ -15,11 +15,17 @@ from numpy.typing import NDArray
 from benchmarks.iterations.arms import Answers
 from trainer.corpora.record import PictureSet
 from trainer.evaluation import counts
+from trainer.evaluation.counts import Counts
 from trainer.evaluation.intervals import Interval, bootstrap_counts, counts_by_person, interval
 
 SFT_ARMS = ("sft-generic", "sft-specific", "sft-longer")
 """What rounds must beat; the one that is best on the selection students stands for them, seed by seed."""
 DRAWS = 1000
+DEPLOYED = "deployed"
+"""All final people, each label weighing as often as it occurs where the model is used. The imbalanced set is the same
+mix with a handful of pictures of the rarest label, on which a third of its macro-F1 then hangs."""
+WHOLE = 1_000_000
+"""Pictures that a weighted confusion matrix stands for, so that shares stay whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +46,23 @@ class _Drawn:
 class Table:
     """Everything that was answered."""
 
-    def __init__(self, sets: Mapping[str, PictureSet], labels: int, answers: Mapping[tuple[str, int], Answers]) -> None:
-        """`answers` of (arm, seed)."""
+    def __init__(
+        self,
+        sets: Mapping[str, PictureSet],
+        labels: int,
+        answers: Mapping[tuple[str, int], Answers],
+        prior: Sequence[float],
+    ) -> None:
+        """`answers` of (arm, seed); `prior`: how often each label occurs where the model is used."""
         self.sets, self.labels, self.answers = sets, labels, answers
+        self.prior = np.asarray(prior)
         self.arms = list(dict.fromkeys(arm for arm, _ in answers))
         self.seeds = sorted({seed for _, seed in answers})
         self._known: dict[tuple[str, int, str], _Drawn] = {}
 
     def figures(self, arm: str, name: str) -> Figures | None:
         """Of one arm on one set, over all its seeds; None where it has no answers."""
-        seeds = [seed for seed in self.seeds if name in self.answers.get((arm, seed), {})]
+        seeds = [seed for seed in self.seeds if _source(name) in self.answers.get((arm, seed), {})]
         if not seeds:
             return None
         mine = [self._drawn(arm, seed, name) for seed in seeds]
@@ -71,6 +84,8 @@ class Table:
     def markdown(self) -> str:
         """Rows are arms, columns sets: macro-F1, its 95 % interval, and the difference to the best supervised arm."""
         shown = [name for name in self.sets if name != "selection"]
+        if "final" in shown:
+            shown.insert(shown.index("imbalanced") + 1 if "imbalanced" in shown else 1, DEPLOYED)
         rows = [["arm", *shown], ["---"] * (len(shown) + 1)]
         for arm in self.arms:
             rows.append([arm, *(_cell(self.figures(arm, name)) for name in shown)])
@@ -79,8 +94,8 @@ class Table:
     def headline(self) -> dict[str, float | int | None]:
         """What the issue asks: the gain of rounds, and what inverted pairs cost."""
         told: dict[str, float | int | None] = {"arms": len(self.arms), "seeds": len(self.seeds)}
-        for name in ("balanced", "imbalanced", "hard"):
-            found = self.figures("rounds-hadpo", name) if name in self.sets else None
+        for name in ("balanced", "imbalanced", DEPLOYED, "hard"):
+            found = self.figures("rounds-hadpo", name) if _source(name) in self.sets else None
             told[f"gain_{name}"] = round(100 * found.over_sft.value, 2) if found and found.over_sft else None
         lost = {method: self._lost(method) for method in ("dpo", "robust")}
         return told | {f"{method}_loses_by_inversion": points for method, points in lost.items()}
@@ -92,11 +107,25 @@ class Table:
     def _drawn(self, arm: str, seed: int, name: str) -> _Drawn:
         key = (arm, seed, name)
         if key not in self._known:
-            pictures = self.sets[name]
-            by_person = counts_by_person(pictures.persons, pictures.labels, self.answers[arm, seed][name], self.labels)
-            drawn = counts.macro_f1(bootstrap_counts(by_person, draws=DRAWS, seed=0))
-            self._known[key] = _Drawn(float(counts.macro_f1(by_person.sum(axis=0))), drawn)
+            source = _source(name)
+            pictures, said = self.sets[source], self.answers[arm, seed][source]
+            by_person = counts_by_person(pictures.persons, pictures.labels, said, self.labels)
+            whole, drawn = by_person.sum(axis=0), bootstrap_counts(by_person, draws=DRAWS, seed=0)
+            if name == DEPLOYED:
+                whole, drawn = weighted(whole, self.prior), weighted(drawn, self.prior)
+            self._known[key] = _Drawn(float(counts.macro_f1(whole)), counts.macro_f1(drawn))
         return self._known[key]
+
+
+def weighted(confusion: Counts, prior: NDArray[np.float64]) -> Counts:
+    """Confusion matrices (..., L, L) as they would be if the true labels occurred as often as `prior` (L,) says."""
+    shares = np.nan_to_num(confusion / confusion.sum(axis=-1, keepdims=True))
+    return np.rint(shares * (WHOLE * prior[:, None])).astype(np.int64)
+
+
+def _source(name: str) -> str:
+    """The set whose pictures and answers a column is made of."""
+    return "final" if name == DEPLOYED else name
 
 
 def _mean_interval(values: Sequence[float], draws: Sequence[NDArray[np.float64]]) -> Interval:

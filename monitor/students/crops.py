@@ -10,8 +10,9 @@ import numpy as np
 
 from monitor.schema import Box, Image
 
-CROP_SCALE = 1.6
-"""Side of the crop in larger sides of the face box: hair, chin and a bit of shoulder are inside."""
+CROP_SCALE = 1.2
+"""Side of the crop in larger sides of the face box, chosen on rendered people (docs/experiments.md): around the face
+there is little to be read, and what the net has of pixels is better spent on the eyes."""
 
 
 def cut_crop(image_bgr: Image, face: Box | None, within: Box) -> Image:

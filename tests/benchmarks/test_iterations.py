@@ -9,7 +9,7 @@ from benchmarks.iterations.arms import Unique
 from benchmarks.iterations.baselines import PoseRule, SmallNet, ask_cnn, fit_pose_rule, train_cnn
 from benchmarks.iterations.plan import ARMS, Cnn, Data, read_plan
 from benchmarks.iterations.sets import test_sets as make_sets
-from benchmarks.iterations.table import Table
+from benchmarks.iterations.table import Table, weighted
 from monitor.errors import BadInputError
 from monitor.rubric import load_rubric
 from tests.trainer.linear_engine import squares
@@ -117,7 +117,7 @@ def test_the_table_measures_rounds_against_the_supervised_arm_that_selection_pre
         for arm, share in wrong.items()
         for seed in (0, 1)
     }
-    table = Table(sets, 3, answers)
+    table = Table(sets, 3, answers, DATA.prior)
     assert table.best_sft(0) == table.best_sft(1) == "sft-longer"
     found = table.figures("rounds-hadpo", "final")
     assert found is not None
@@ -129,9 +129,17 @@ def test_the_table_measures_rounds_against_the_supervised_arm_that_selection_pre
     assert longer.over_sft is None
     assert table.figures("cnn", "final") is None
     told = table.headline()
+    assert told["gain_deployed"] == pytest.approx(20, abs=8)
     assert told["gain_balanced"] == pytest.approx(20, abs=6)
     assert told["dpo_loses_by_inversion"] == pytest.approx(20, abs=6)
     assert told["robust_loses_by_inversion"] is None
     lines = table.markdown().splitlines()
-    assert lines[0] == "| arm | final | balanced | imbalanced |"
+    assert lines[0] == "| arm | final | balanced | imbalanced | deployed |"
     assert len(lines) == 2 + len(wrong)
+
+
+def test_the_deployed_mix_is_that_of_the_prior_whoever_was_drawn() -> None:
+    once = np.array([[8, 2, 0], [5, 15, 0], [0, 1, 1]])
+    mixed = weighted(np.stack([once, once * [[1], [1], [7]]]), np.array([0.7, 0.2, 0.1]))
+    np.testing.assert_array_equal(mixed[0], [[560_000, 140_000, 0], [50_000, 150_000, 0], [0, 50_000, 50_000]])
+    np.testing.assert_array_equal(mixed[1], mixed[0])

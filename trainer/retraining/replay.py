@@ -14,6 +14,7 @@ import numpy as np
 
 from monitor.errors import BadInputError
 from monitor.rubric import Rubric
+from monitor.students.headcut import HeadCut
 from monitor.vlm.pixels import fit_square
 from trainer.corpora.open import open_corpus
 from trainer.corpora.record import PictureSet, labelled
@@ -58,9 +59,12 @@ def _shipped(rubric: Rubric, side_px: int) -> PictureSet:
         )
     with np.load(_ASSETS / "renders.npz") as packed:
         files = np.split(packed["jpeg"], packed["ends"][:-1])
-    squares = [fit_square(np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8), side_px) for file in files]
+    # As a lecture's crops are cut, which they stand beside.
+    head = HeadCut()
+    pictures = [np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1] for file in files]
+    squares = [fit_square(head.or_whole(picture), side_px) for picture in pictures]
     return PictureSet(
-        images_rgb=np.stack(squares)[..., ::-1].copy(),
+        images_rgb=np.stack(squares),
         labels=np.array([rubric.names.index(row["label"]) for row in rows], dtype=np.int64),
         persons=tuple(str(row["person_id"]) for row in rows),
         angles_deg=np.array([row["angles_deg"] for row in rows], dtype=np.float32),
