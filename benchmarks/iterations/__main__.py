@@ -80,7 +80,7 @@ def keep(experiment: Experiment, rubric: Rubric, path: Path, arm: str, seed: int
         "arm": arm,
         "seed": seed,
         "steps": result.steps,
-        "seconds": round(result.seconds, 1),
+        "core_s": round(result.seconds, 1),
         "accepted_rounds": result.rounds,
         "sets": {name: label_figures(experiment.sets[name], said, rubric) for name, said in result.answers.items()},
     }
@@ -92,7 +92,7 @@ def keep(experiment: Experiment, rubric: Rubric, path: Path, arm: str, seed: int
         np.savez(opened, **cast(Any, result.answers))
     staging.replace(path)
     shown = {name: figures["macro_f1"] for name, figures in told["sets"].items()}
-    print(f"  {result.steps} steps, {result.seconds:.0f} s: {shown}", flush=True)
+    print(f"  {result.steps} steps, {result.seconds:.0f} core-s: {shown}", flush=True)
 
 
 def read_answers(out: Path, plan: Plan) -> dict[tuple[str, int], Answers]:

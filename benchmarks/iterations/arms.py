@@ -19,8 +19,8 @@ from benchmarks.iterations.plan import Plan
 from monitor.errors import BadInputError
 from monitor.rubric import Rubric
 from trainer.corpora.record import PictureSet
-from trainer.evaluation.questions import GENERIC_QUESTIONS
 from trainer.disagreements import score_in_batches
+from trainer.evaluation.questions import GENERIC_QUESTIONS
 from trainer.finetune import finetune
 from trainer.finetune.state import STATE_FILE
 from trainer.pairs import picture_keys
@@ -43,7 +43,7 @@ class Result:
     steps: int
     """Optimiser steps of this arm alone, beyond what it began from."""
     seconds: float
-    """The same; of this process, so a resumed arm tells less."""
+    """The same, of a core: what else the machine does counts little. Of this process, so a resumed arm tells less."""
     rounds: int
     """Accepted ones; 0 for arms without rounds."""
     answers: Answers
@@ -84,18 +84,18 @@ class Experiment:
         Raises:
             BadInputError: an arm before those it begins from.
         """
-        began = time.monotonic()
+        began = time.process_time()
         if arm == "cnn":
             net, steps = train_cnn(self.parts.train, len(self.rubric.labels), self.plan.cnn, seed)
-            seconds = time.monotonic() - began
+            seconds = time.process_time() - began
             return Result(steps, seconds, 0, self.unique.spread(ask_cnn(net, self.unique.images_rgb)))
         if arm == "pose-rule":
             rule = fit_pose_rule(self.parts.train, len(self.rubric.labels))
             asked = {name: rule.ask(pictures) for name, pictures in self.sets.items()}
             known = {name: labels for name, labels in asked.items() if labels is not None}
-            return Result(0, time.monotonic() - began, 0, known)
+            return Result(0, time.process_time() - began, 0, known)
         adapter, steps, rounds = self._adapter(arm, seed)
-        seconds = time.monotonic() - began
+        seconds = time.process_time() - began
         question = GENERIC_QUESTIONS[0] if arm == "sft-generic" else self.rubric.question
         return Result(steps, seconds, rounds, self._ask(adapter, question))
 

@@ -120,7 +120,8 @@ class Table:
 def weighted(confusion: Counts, prior: NDArray[np.float64]) -> Counts:
     """Confusion matrices (..., L, L) as they would be if the true labels occurred as often as `prior` (L,) says."""
     shares = np.nan_to_num(confusion / confusion.sum(axis=-1, keepdims=True))
-    return np.rint(shares * (WHOLE * prior[:, None])).astype(np.int64)
+    mixed: Counts = np.rint(shares * (WHOLE * prior[:, None])).astype(np.int64)
+    return mixed
 
 
 def _source(name: str) -> str:
