@@ -19,7 +19,7 @@ from monitor.students.faces import ROOM_SIDE_PX
 from monitor.students.facetracks import FaceTracks
 from monitor.students.galleryview import GalleryView
 from monitor.students.headsearch import larger_face
-from monitor.students.names import NameReader
+from monitor.students.names import shared_reader
 from monitor.students.roster import SURE_SCORE, Roster
 from monitor.students.tiles import find_tiles
 
@@ -193,5 +193,5 @@ def _is_labelled(frame: Frame, tile: Box) -> bool:
     picture = tile.cut(frame.image_bgr)
     if is_camera_off(picture):
         return True
-    reading = NameReader().read([picture])[0]
+    reading = shared_reader().read([picture])[0]
     return reading is not None and reading.score >= SURE_SCORE

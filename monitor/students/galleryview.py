@@ -13,7 +13,7 @@ from monitor.students.appearance import look_at
 from monitor.students.camera import StillWatch, is_camera_off
 from monitor.students.facemodel import FindsFaces
 from monitor.students.headsearch import HeadSearch, Seat
-from monitor.students.names import NameReader, NameReading
+from monitor.students.names import NameReading, shared_reader
 from monitor.students.nameworker import NameWorker, Request
 from monitor.students.roster import Roster, Student
 from monitor.students.tracks import Seating, TileTracks, without_picture
@@ -52,7 +52,6 @@ class GalleryView:
         self._heads = HeadSearch(faces, state.get("heads"))
         self._still = StillWatch(STILL_AFTER_S, state.get("still"))
         self._wait_for_names = wait_for_names
-        self._reader: NameReader | None = None
         self._worker: NameWorker | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -87,8 +86,7 @@ class GalleryView:
         looks = [look_at(frame.image_bgr, box, is_off) for box, is_off in zip(boxes, off, strict=True)]
 
         def read(indices: Sequence[int]) -> list[NameReading | None]:
-            self._reader = self._reader or NameReader()
-            return self._reader.read([cut[i] for i in indices], [off[i] for i in indices])
+            return shared_reader().read([cut[i] for i in indices], [off[i] for i in indices])
 
         if self._wait_for_names:
             seating = self._tracks.update(frame.pts_s, looks, read)

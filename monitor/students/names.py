@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -38,8 +39,14 @@ class NameReading:
     """Mean probability of its letters, 0 to 1."""
 
 
+@cache
+def shared_reader() -> NameReader:
+    """The reader of this process: its networks take 65 MB, however many galleries there are."""
+    return NameReader()
+
+
 class NameReader:
-    """Reads labels, many tiles at once, on one thread unless told otherwise."""
+    """Reads labels, many tiles at once, on one thread unless told otherwise. May be called from several threads."""
 
     def __init__(self, threads: int = 1) -> None:
         self._detector = TextDetector(threads)

@@ -118,6 +118,7 @@ def _session(part: str, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # mosaics have all sizes: an arena keeps 100 MB for the largest, for ever
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
