@@ -68,7 +68,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
 def _what(manifest: Mapping[str, Any]) -> str:
     return (
         f"A vision-language model of the SmolVLM architecture with {manifest['parameters'] / 1e6:.1f} M parameters, "
-        f"trained from scratch on rendered students. It reads a head-and-shoulders crop of {manifest['image_size']} x "
+        f"trained from scratch on rendered students. It reads a crop around one head of {manifest['image_size']} x "
         f"{manifest['image_size']} pixels and scores every answer to a question exactly, in one pass. Written by "
         f"{manifest['created_by']}; this file is generated from `manifest.json`."
     )
@@ -92,7 +92,9 @@ def _sources(figures: Mapping[str, Any]) -> str:
     for name, found in figures.get("measured_recipes", {}).items():
         what = f"rendered people, recipe {card_tables.recipes(found)}" if found else "pictures with labels given by eye"
         lines.append(f"- {name}: {what}. Nothing was trained, tuned or calibrated on them.")
-    return "All of the int8 graph that ships.\n\n" + "\n".join(lines)
+    how = "All of the int8 graph that ships, each picture cut around its head as the monitor cuts it (whole where no "
+    how += "head is found)."
+    return how + "\n\n" + "\n".join(lines)
 
 
 def _other_groups(measured: Mapping[str, Mapping[str, Any]]) -> list[str]:

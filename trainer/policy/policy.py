@@ -113,19 +113,7 @@ class Policy:
         prompt_ids: Ids | Sequence[Ids],
         answers_ids: Sequence[Ids] | Sequence[Sequence[Ids]],
     ) -> Tensor:
-        """Sums of the log-probabilities of answers' tokens; each prompt is computed once for all its answers.
-
-        Args:
-            features: from `image_features`, (B, N, W).
-            prompt_ids: one prompt for all pictures, or one for each.
-            answers_ids: A answers for all pictures, or A for each.
-
-        Returns:
-            (B, A), float32, with gradient where gradients are on.
-
-        Raises:
-            BadInputError: image markers that do not fit the features, or more tokens than the model can take.
-        """
+        """(B, A) sums of the answers' log-probabilities, of `image_features`; see `Asking.answer_logps`."""
         return self._asking.answer_logps(features, prompt_ids, answers_ids)
 
     @torch.no_grad()
