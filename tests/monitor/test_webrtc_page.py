@@ -83,6 +83,17 @@ def test_a_camera_is_shared_goes_on_after_a_reload_and_stops(context: BrowserCon
     assert not errors
 
 
+def test_after_a_stop_another_browser_goes_on_as_the_same_stream(browser: Browser, source: WebRtc) -> None:
+    for _ in range(2):
+        with browser.new_context() as context:
+            page = context.new_page()
+            page.goto(f"http://127.0.0.1:{source.port}")
+            share_camera(page)
+            page.get_by_role("button", name="Stop sharing").click()
+            expect(page.locator("body")).to_have_attribute("data-state", "idle", timeout=PATIENCE_MS)
+    assert [stream.stream_id for stream in source._streams.all()] == ["camera"]
+
+
 def test_the_token_stays_out_of_the_address(context: BrowserContext) -> None:
     with WebRtc("webrtc", IngestSettings(port=0, token=TOKEN), rate=4.0) as source:
         page = context.new_page()

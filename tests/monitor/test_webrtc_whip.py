@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import aiohttp
 import pytest
@@ -69,6 +70,40 @@ def test_a_publisher_is_answered_and_can_leave(open_source: WebRtc, loop: Loop) 
     assert status == 200 and b'"stream": "one"' in body
     assert loop.run(publisher.leave()) == 200
     assert loop.run(request("DELETE", session))[0] == 404
+
+
+def named(source: WebRtc, name: str, secret: str) -> Publisher:
+    return Publisher(url(source), f"/whip/{name}", {"Classroom-Ticket": secret * 16})
+
+
+def wait_until(true: Callable[[], bool], within_s: float = 60.0) -> None:
+    until_s = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < until_s
+        time.sleep(0.02)
+
+
+def test_a_name_is_free_though_the_connection_closed_before_the_delete_came(open_source: WebRtc, loop: Loop) -> None:
+    first, next_ = named(open_source, "lecture", "a"), named(open_source, "lecture", "b")
+    assert loop.run(first.publish(Film(100))) == 201
+    stream = next(stream for stream in open_source._streams.all() if stream.stream_id == "lecture")
+    wait_until(lambda: stream.received > 0)
+    loop.run(first.vanish())
+    wait_until(lambda: stream.session_id is None)
+    assert loop.run(next_.publish(Film(100))) == 409, "who did not say goodbye may come back"
+    assert loop.run(first.leave()) == 200
+    assert loop.run(next_.publish(Film(100))) == 201
+    assert loop.run(first.leave()) == 404
+    assert loop.run(next_.leave()) == 200
+
+
+def test_a_late_goodbye_of_a_replaced_connection_takes_nothing_away(open_source: WebRtc, loop: Loop) -> None:
+    first, again = named(open_source, "seminar", "a"), named(open_source, "seminar", "a")
+    assert loop.run(first.publish(Film(100))) == 201
+    assert loop.run(again.publish(Film(100))) == 201
+    assert loop.run(first.leave()) == 410
+    assert loop.run(named(open_source, "seminar", "b").publish(Film(100))) == 409
+    assert loop.run(again.leave()) == 200
 
 
 def test_trickled_candidates_need_the_etag_and_a_restart_is_refused(open_source: WebRtc, loop: Loop) -> None:

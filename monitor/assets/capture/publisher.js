@@ -34,14 +34,14 @@ export class Publisher {
     return this.token ? { Authorization: `Bearer ${this.token}`, ...more } : more;
   }
 
-  // Where the tab is closed: a request that outlives it.
+  // A request that outlives the tab. Also for a session that was lost: else the name would wait for us for minutes.
   leave() {
-    const session = this.session;
-    this.session = null;
+    const session = this.session ?? this.lost;
+    this.session = this.lost = null;
+    const left = session && fetch(session, { method: "DELETE", headers: this.headers(), keepalive: true }).catch(() => {});
     this.connection?.close();
     this.connection = null;
-    if (!session) return Promise.resolve();
-    return fetch(session, { method: "DELETE", headers: this.headers(), keepalive: true }).catch(() => {});
+    return Promise.resolve(left);
   }
 
   async status() {
@@ -82,6 +82,7 @@ export class Publisher {
       return;
     }
     this.session = session;
+    this.lost = null;
     this.etag = answer.headers.get("ETag");
     await connection.setRemoteDescription({ type: "answer", sdp: await answer.text() });
     trickle = (candidate) => this.trickle(connection, [candidate]);
@@ -118,6 +119,7 @@ export class Publisher {
     clearTimeout(this.timer);
     this.connection?.close();
     this.connection = null;
+    this.lost = this.session ?? this.lost;
     this.session = null;
     this.timer = setTimeout(() => this.retry(), this.waitMs);
     this.waitMs = Math.min(2 * this.waitMs, LONGEST_WAIT_MS);

@@ -67,6 +67,8 @@ class Stream:
         """time.monotonic_ns() of the newest picture; 0: none yet."""
         self.session_id: str | None = None
         """The connection that feeds it; None while there is none."""
+        self.last_session_id: str | None = None
+        """The connection that feeds it or fed it last."""
         self.ticket_sha256: bytes | None = None
         """Of the secret that its publisher keeps; None: whoever knows the name may go on."""
         self._changed = changed
@@ -110,10 +112,19 @@ class Stream:
         image_bgr = np.asarray(_bounded(waiting.picture).to_ndarray(format="bgr24"), np.uint8)
         return Frame(index, pts_s, image_bgr, waiting.captured_at, waiting.arrived_ns, self.stream_id)
 
-    def release(self) -> None:
-        """Its publisher left in order: whoever comes next under this name goes on with it."""
+    def begin(self, session_id: str) -> None:
+        """From now on this connection feeds it."""
         with self._changed:
-            self.session_id = self.ticket_sha256 = None
+            self.session_id = self.last_session_id = session_id
+
+    def release(self, session_id: str) -> None:
+        """Its publisher left in order: whoever comes next under this name goes on with it.
+
+        Nothing happens where another connection took over since.
+        """
+        with self._changed:
+            if session_id == self.last_session_id:
+                self.session_id = self.ticket_sha256 = None
 
     @property
     def waiting_index(self) -> int | None:

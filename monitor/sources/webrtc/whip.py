@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -15,7 +15,7 @@ from aiohttp import web
 from monitor.sources.webrtc.sdp import OfferError, UnsuitableOfferError, read_fragment, read_offer
 from monitor.sources.webrtc.session import Session
 from monitor.sources.webrtc.settings import IngestSettings
-from monitor.sources.webrtc.streams import STREAM_ID, TICKET, Streams, StreamTakenError, TooManyStreamsError
+from monitor.sources.webrtc.streams import STREAM_ID, TICKET, Stream, Streams, StreamTakenError, TooManyStreamsError
 
 OFFER_TYPE = "application/sdp"
 FRAGMENT_TYPE = "application/trickle-ice-sdpfrag"
@@ -23,6 +23,7 @@ TICKET_HEADER = "Classroom-Ticket"
 STREAM_HEADER = "Classroom-Stream"
 BODY_WITHIN_S = 10.0
 RETRY_AFTER_S = 5
+_PAST_SESSIONS_KEPT = 256
 
 logger = logging.getLogger("monitor.webrtc")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -42,7 +43,9 @@ class Whip:
         self._streams = streams
         self._media_s = media_s
         self._sessions: dict[str, Session] = {}
-        self._replaced: deque[str] = deque(maxlen=256)
+        self._replaced: deque[str] = deque(maxlen=_PAST_SESSIONS_KEPT)
+        self._ended: OrderedDict[str, Stream] = OrderedDict()
+        """Of connections that ended without a DELETE, which may still come."""
         self._closing: set[asyncio.Task[None]] = set()
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -123,10 +126,16 @@ class Whip:
         return web.Response(status=204)
 
     async def leave(self, request: web.Request) -> web.Response:
-        """DELETE: the publisher stops."""
+        """DELETE: the publisher stops. Its connection may have been closed, and missed here, a moment before."""
+        session_id = request.match_info["session"]
+        stream = self._ended.pop(session_id, None)
+        if stream is not None:
+            stream.release(session_id)
+            return web.Response()
         session = self.session(request)
-        session.stream.release()
+        session.stream.release(session_id)
         await session.close()
+        self._ended.pop(session_id, None)
         return web.Response()
 
     def ice_links(self) -> list[str]:
@@ -166,8 +175,9 @@ class Whip:
             )
         session = Session(stream, self._settings.ice_servers, media_s=self._media_s, ended=self._forget)
         self._sessions[session.session_id] = session
-        stream.session_id = session.session_id
+        stream.begin(session.session_id)
         if before is not None:  # the same publisher again: its old connection is of no more use
+            self._sessions.pop(before.session_id, None)
             self._replaced.append(before.session_id)
             task = asyncio.create_task(before.close())
             self._closing.add(task)
@@ -178,6 +188,10 @@ class Whip:
         self._sessions.pop(session.session_id, None)
         if session.stream.session_id == session.session_id:
             session.stream.session_id = None
+        if session.session_id not in self._replaced:
+            self._ended[session.session_id] = session.stream
+            if len(self._ended) > _PAST_SESSIONS_KEPT:
+                self._ended.popitem(last=False)
 
 
 def _options(methods: str, accepted: str) -> Handler:
