@@ -11,7 +11,7 @@ from monitor.errors import BadInputError
 from monitor.rubric import load_rubric
 from monitor.schema import Box, Crop, Image
 from monitor.sources.stills import read_picture
-from monitor.students.crops import cut_crop
+from monitor.students.crops import cut_crop, cut_student
 from monitor.students.facemodel import FindsFaces, open_face_finder
 from monitor.students.faces import TILE_SIDE_PX
 from monitor.vlm.choice import Explains, choose_classifier, open_speaker
@@ -68,12 +68,9 @@ def _sentences(speaker: Explains | None, crops: Sequence[Crop], answers: Sequenc
 
 
 def _one_student(picture: Path, image: Image, finder: FindsFaces) -> Crop:
-    """The crop around the biggest head; the picture as it is where none is found."""
-    faces = [face.box for face in finder.find([image], TILE_SIDE_PX)[0]]
-    if not faces:
-        return _crop(picture, 1, _whole(image), image)
-    head = max(faces, key=lambda box: box.area)
-    return _crop(picture, 1, head, cut_crop(image, head, _whole(image)))
+    """The crop of the one student that a picture is of, around the biggest head; see `cut_student`."""
+    head = max((face.box for face in finder.find([image], TILE_SIDE_PX)[0]), key=lambda box: box.area, default=None)
+    return _crop(picture, 1, head or _whole(image), cut_student(image, head))
 
 
 def _students(picture: Path, image: Image, finder: FindsFaces) -> list[Crop]:

@@ -13,6 +13,8 @@ from torch.nn import functional
 
 MIRRORED_ANGLES = (0, 2)
 """Columns of the angles (head yaw, gaze yaw) that change sign when a picture is mirrored."""
+_WARP_POINTS = 5
+"""Points a side that are shifted; between them the shift is smooth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,12 @@ class Augmentation:
     blur: float = 0.1
     noise: float = 0.06
     cutout: float = 0.25
+    warp: float = 0.0
+    """Standard deviation of a smooth displacement, as a share of the crop: other proportions of the same face."""
+    texture: float = 0.0
+    """Share of pictures that get another texture; see `trainer.restyle`."""
+    shading: float = 0.0
+    """Strength of smoothly changing light, as the standard deviation of its logarithm; see `trainer.restyle`."""
 
 
 def plain(images: Tensor, size: int) -> Tensor:
@@ -96,7 +104,18 @@ def _sampling_grid(
     sign = 1.0 - 2.0 * mirrored.float()
     across = torch.stack([half * turn.cos() * sign * stretch, -half * turn.sin() / stretch, centre[:, 0]], dim=1)
     along = torch.stack([half * turn.sin() * sign * stretch, half * turn.cos() / stretch, centre[:, 1]], dim=1)
-    return functional.affine_grid(torch.stack([across, along], dim=1), [n, 3, size, size], align_corners=False)
+    grid = functional.affine_grid(torch.stack([across, along], dim=1), [n, 3, size, size], align_corners=False)
+    return grid + _displacement(half, size, how.warp, rng) if how.warp else grid
+
+
+def _displacement(half: Tensor, size: int, strength: float, rng: torch.Generator) -> Tensor:
+    """(B, size, size, 2) smooth shifts of the sampling grid, as a share of each crop's side."""
+    coarse = (
+        torch.randn(len(half), 2, _WARP_POINTS, _WARP_POINTS, generator=rng)
+        * (strength * 2 * half)[:, None, None, None]
+    )
+    fine = functional.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)
+    return fine.permute(0, 2, 3, 1)
 
 
 def _light(pixels: Tensor, how: Augmentation, rng: torch.Generator) -> Tensor:

@@ -20,6 +20,7 @@ from trainer.dialogue import Dialogue, answer_loss
 from trainer.evaluation.metrics import score
 from trainer.feed import Batch
 from trainer.model import Checkpoint, normalise_floats, say, see
+from trainer.restyle import restyle
 from trainer.settings import SftSettings
 from trainer.teacher import Judgement, Teacher, VisionHeads, imitation_loss, truth_loss
 
@@ -140,11 +141,12 @@ class Student:
         size = self.checkpoint.card.image_size
         how = Augmentation(**self.settings.augmentation_at(progress))
         pixels, angles = augment(batch.images, batch.angles_deg, batch.face_boxes_px, size, how, self._chance)
-        pixels = normalise_floats(pixels)
+        # The teacher sees the view as it was, the student restyled: what is the same in both is what counts.
+        lesson = self._lesson(normalise_floats(pixels), batch.labels, angles, rate)
+        pixels = normalise_floats(restyle(pixels, how, self._chance))
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=training.half_precision):
             patches, seen = see(self.model, pixels)
             judged = self.heads(patches)
-        lesson = self._lesson(pixels, batch.labels, angles, rate)
         weight = 1.0 if progress >= training.lead else 0.1 + 0.9 * progress / training.lead
         losses = {"truth": truth_loss(judged, batch.labels, angles) * training.truth_weight * weight}
         if progress >= training.text_from:

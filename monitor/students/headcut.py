@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.schema import Box, Image
-from monitor.students.crops import cut_crop
+from monitor.students.crops import cut_crop, cut_student
 from monitor.students.faces import TILE_SIDE_PX, FaceFinder
 
 
@@ -20,15 +20,17 @@ class HeadCut:
 
     def __call__(self, picture_rgb: Image) -> Image | None:
         """The square crop around the biggest head, red-green-blue; None where nobody is found."""
-        bgr = np.ascontiguousarray(picture_rgb[:, :, ::-1])
-        (found,) = self._finder.find([bgr], TILE_SIDE_PX)
-        if not found:
+        head = self._biggest(picture_rgb)
+        if head is None:
             return None
-        head = max((detection.box for detection in found), key=lambda box: box.area)
-        within = Box(0, 0, bgr.shape[1], bgr.shape[0])
-        return np.ascontiguousarray(cut_crop(bgr, head, within)[:, :, ::-1])
+        within = Box(0, 0, picture_rgb.shape[1], picture_rgb.shape[0])
+        return cut_crop(picture_rgb, head, within)
 
     def or_whole(self, picture_rgb: Image) -> Image:
-        """The same; where nobody is found, the picture as it is: somebody said that a student is in it."""
-        cut = self(picture_rgb)
-        return picture_rgb if cut is None else cut
+        """The crop of a picture that is of one student; see `monitor.students.crops.cut_student`."""
+        return cut_student(picture_rgb, self._biggest(picture_rgb))
+
+    def _biggest(self, picture_rgb: Image) -> Box | None:
+        bgr = np.ascontiguousarray(picture_rgb[:, :, ::-1])
+        (found,) = self._finder.find([bgr], TILE_SIDE_PX)
+        return max((detection.box for detection in found), key=lambda box: box.area, default=None)

@@ -31,3 +31,4 @@ def test_nobody_is_nobody() -> None:
     somebody = np.ascontiguousarray(person_picture(5)[:, :, ::-1])
     around = cut(somebody)
     assert around is not None and (cut.or_whole(somebody) == around).all()
+    assert cut.or_whole(around) is around, "a crop is no picture to cut again"

@@ -1,4 +1,4 @@
-"""Cuts rendered students around their faces, which the renderer knows, as the monitor cuts them around those it finds.
+"""Cuts rendered students around their faces, which the renderer knows, as the monitor cuts pictures of one student.
 
 For measuring on the way; training draws its own crops. This file knows no model.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.schema import Box, Image
-from monitor.students.crops import cut_crop
+from monitor.students.crops import cut_student
 from monitor.vlm.pixels import fit_square
 from trainer.corpora.record import PictureSet
 
@@ -36,4 +36,4 @@ def _around(image_rgb: Image, box_px: NDArray[np.float32]) -> Image:
     x1, y1, x2, y2 = (int(value) for value in np.clip(np.round(box_px), 0, side))
     if x1 >= x2 or y1 >= y2:
         return image_rgb
-    return fit_square(cut_crop(image_rgb, Box(x1, y1, x2, y2), Box(0, 0, side, side)), side)
+    return fit_square(cut_student(image_rgb, Box(x1, y1, x2, y2)), side)
