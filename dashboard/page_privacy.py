@@ -41,8 +41,9 @@ def privacy_page() -> None:
 
 def _draw(reader: StoreReader) -> None:
     said = st.session_state.pop(_SAID, None)
+    place = st.empty()  # always there: a popover that is open would close if all below it moved
     if said:
-        (st.success if said[0] else st.error)(_plain(said[1]))
+        (place.success if said[0] else place.error)(_plain(said[1]))
     students, privacy = st.tabs(["Students", "Privacy"])
     with students:
         if wishes_of(reader).room_only:
@@ -65,6 +66,14 @@ def _do(words: str, change: Callable[[Store], object]) -> None:
         st.session_state[_SAID] = (True, words)
 
 
+def _do_to(chosen: str, words: str, change: Callable[[Store], object]) -> None:
+    """The same for one student, unless another one was chosen in the moment before the click."""
+    if st.session_state.get("student") != chosen:
+        st.session_state[_SAID] = (False, "Another student was chosen just now, so nothing was done. Click again.")
+        return
+    _do(words, change)
+
+
 # --- students --------------------------------------------------------------------------------------------------------
 
 
@@ -76,9 +85,10 @@ def _students(reader: StoreReader, *, hide_names: bool) -> None:
         if len(people) > LISTED_MAX:
             st.caption(f"The first {LISTED_MAX} of {len(people)}.")
         change = newest_change(reader)
+        place = st.empty()
         if change is not None:
             other = f" and {change.other_id}" if change.other_id else ""
-            st.button(
+            place.button(
                 f"Undo the {change.kind} of {change.student_id}{other}", key="undo_change", on_click=_do,
                 args=(f"The {change.kind} is undone.", undo_change),
             )  # fmt: skip
@@ -114,14 +124,22 @@ def _one_student(reader: StoreReader, people: list[Person], titles: dict[str, st
     with st.container(horizontal=True):
         out = not person.opted_out
         st.button(
-            "Leave out from now on" if out else "May be judged again", key="opt_out", on_click=_do,
-            args=(f"{chosen}: {'left out' if out else 'judged again'}.", lambda store: set_opt_out(store, chosen, out)),
+            "Leave out from now on" if out else "May be judged again", key="opt_out", on_click=_do_to,
+            args=(
+                chosen,
+                f"{chosen}: {'left out' if out else 'judged again'}.",
+                lambda store: set_opt_out(store, chosen, out),
+            ),
         )  # fmt: skip
+        # What was written in the moment of the click is in the session's state, not yet in a variable of this run.
         with st.popover("Rename"):
-            name = st.text_input("Name", value=person.name, key=f"name_{chosen}", max_chars=100)
+            st.text_input("Name", value=person.name, key=f"name_{chosen}", max_chars=100)
             st.button(
-                "Rename", key="rename", on_click=_do, args=("Renamed.", lambda store: rename(store, chosen, name))
-            )
+                "Rename", key="rename", on_click=_do_to,
+                args=(
+                    chosen, "Renamed.", lambda store: rename(store, chosen, str(st.session_state[f"name_{chosen}"]))
+                ),
+            )  # fmt: skip
         with st.popover("Merge"):
             st.caption("Two numbers are one person: all that is stored of the other becomes this student's.")
             others = [one for one in by_id if one != chosen]
@@ -129,8 +147,8 @@ def _one_student(reader: StoreReader, people: list[Person], titles: dict[str, st
                 "The other number", others, format_func=titles.__getitem__, key="merge_other", index=None
             )
             st.button(
-                "Merge", key="merge", disabled=other is None, on_click=_do,
-                args=("Merged.", lambda store: merge(store, chosen, other or "")),
+                "Merge", key="merge", disabled=other is None, on_click=_do_to,
+                args=(chosen, "Merged.", lambda store: merge(store, chosen, st.session_state["merge_other"] or "")),
             )  # fmt: skip
         with st.popover("Split"):
             _split(reader, chosen)
@@ -139,8 +157,8 @@ def _one_student(reader: StoreReader, people: list[Person], titles: dict[str, st
             st.caption(f"Models that learned from this student: `classroom erase {chosen}` marks them, too.")
             sure = st.checkbox("Yes, erase all of it", key=f"sure_{chosen}")
             st.button(
-                "Erase", key="erase", type="primary", disabled=not sure, on_click=_do,
-                args=(f"{chosen} is erased.", lambda store: erase_student(store, chosen)),
+                "Erase", key="erase", type="primary", disabled=not sure, on_click=_do_to,
+                args=(chosen, f"{chosen} is erased.", lambda store: erase_student(store, chosen)),
             )  # fmt: skip
 
 
@@ -148,11 +166,13 @@ def _split(reader: StoreReader, chosen: str) -> None:
     st.caption("From a minute of a lecture on this is somebody else, who gets a number of their own.")
     choices = lecture_choices(reader)
     lecture = st.selectbox("Lecture", list(choices), format_func=choices.__getitem__, key="split_lecture")
-    minute = st.number_input("From minute", min_value=0.0, step=1.0, key="split_minute")
-    st.button(
-        "Split", key="split", disabled=lecture is None, on_click=_do,
-        args=("Split off.", lambda store: split(store, chosen, lecture or "", 60 * minute)),
-    )  # fmt: skip
+    st.number_input("From minute", min_value=0.0, step=1.0, key="split_minute")
+
+    def split_off(store: Store) -> None:
+        state = st.session_state
+        split(store, chosen, state["split_lecture"] or "", 60 * float(state["split_minute"]))
+
+    st.button("Split", key="split", disabled=lecture is None, on_click=_do_to, args=(chosen, "Split off.", split_off))
 
 
 def _import() -> None:

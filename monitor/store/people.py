@@ -174,6 +174,12 @@ def undo_change(store: Store) -> str | None:
                 connection.execute("DELETE FROM opt_outs WHERE student_no = ?", (student,))
         else:
             _move_back(connection, other, student, told)
+            # The number stays taken, for files may name it, but nobody is listed under it who was never seen.
+            connection.execute(
+                "UPDATE students SET merged_into = ? WHERE student_no = ? AND NOT EXISTS "
+                "(SELECT 1 FROM lecture_students l WHERE l.student_no = students.student_no)",
+                (student, other),
+            )
         connection.execute("UPDATE roster_changes SET undone_at = ? WHERE change_no = ?", (now, change_no))
     return str(kind)
 

@@ -95,6 +95,7 @@ def test_a_split_makes_a_newcomer_and_is_undone(store: Store, from_s: float, mov
         assert "s04" in reader.students("algebra")
     assert undo_change(store) == "split"
     assert rows(store) == before
+    assert "s04" not in people(store)
 
 
 def test_a_split_of_nothing_leaves_no_newcomer(store: Store) -> None:
