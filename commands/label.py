@@ -13,6 +13,7 @@ from commands.options import (
     BundleOption,
     DownloadOption,
     ModelOption,
+    ModelsOption,
     QuantizeOption,
     ResearchOption,
     RubricOption,
@@ -34,6 +35,7 @@ def label(
     rubric: RubricOption = "attention",
     research: ResearchOption = False,
     bundle: BundleOption = None,
+    models: ModelsOption = None,
     model: ModelOption = None,
     quantize: QuantizeOption = None,
     download: DownloadOption = False,
@@ -43,7 +45,13 @@ def label(
     from monitor.still import label_pictures
 
     settings = MonitorSettings(
-        rubric=rubric, research=research, bundle=bundle, model=model, quantize=quantize, download=download
+        rubric=rubric,
+        research=research,
+        bundle=bundle,
+        models=models,
+        model=model,
+        quantize=quantize,
+        download=download,
     )
     plain = sys.stdout.isatty() if as_json is None else not as_json
     failed = False

@@ -12,6 +12,7 @@ from commands.options import (
     DownloadOption,
     LayoutOption,
     ModelOption,
+    ModelsOption,
     QuantizeOption,
     RateOption,
     ResearchOption,
@@ -28,6 +29,7 @@ def score(
     layout: LayoutOption = "auto",
     research: ResearchOption = False,
     bundle: BundleOption = None,
+    models: ModelsOption = None,
     model: ModelOption = None,
     quantize: QuantizeOption = None,
     download: DownloadOption = False,
@@ -42,7 +44,7 @@ def score(
     from monitor.score import score_recordings
 
     settings = MonitorSettings(
-        rate, rubric, layout, research, bundle, model=model, quantize=quantize, download=download
+        rate, rubric, layout, research, bundle, models=models, model=model, quantize=quantize, download=download
     )
     with media_bars(quiet) as report:
         result = score_recordings(recordings, out, settings, report=report, restart=restart)

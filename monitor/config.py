@@ -39,7 +39,7 @@ class MonitorSettings:
     bundle: Path | None = None
     """Folder of another model; None follows the registry: its champion, else the one in the package."""
     models: Path | None = field(default=None, kw_only=True)
-    """Folder of the registry, for a lecture watched live; None is `models` beside the store."""
+    """Folder of the registry; None is `models` beside the store, for `score` and `label` beside the user's own."""
     keep_pictures: bool = True
     """Keep pictures until their retention time is over: the newest thumbnail of each student for the dashboard, and
     crops worth a person's look."""

@@ -18,6 +18,7 @@ from monitor.report import write_report
 from monitor.rubric import Rubric
 from monitor.store.exchange import write_episodes_csv, write_labels_parquet, write_students_csv
 from monitor.store.reader import StoreReader
+from monitor.vlm.classifier import Classifier
 
 LABELS, STUDENTS, EPISODES, SUMMARY, REPORT = (
     "labels.parquet",
@@ -93,8 +94,7 @@ def write_results(
     out: Path,
     scored: Sequence[ScoredRecording],
     settings: MonitorSettings,
-    rubric: Rubric,
-    model_id: str,
+    classifier: Classifier,
     *,
     face_finder: str,
 ) -> tuple[list[str], list[RecordingSummary]]:
@@ -111,8 +111,8 @@ def write_results(
         write_labels_parquet(reader, ids, out / LABELS, recordings=recordings)
         write_students_csv(reader, ids, out / STUDENTS)
         write_episodes_csv(reader, ids, out / EPISODES, recordings=recordings)
-        summaries = [summarize(reader, recording, rubric) for recording in scored]
-        summary = _summary_json(summaries, settings, rubric, model_id, face_finder)
+        summaries = [summarize(reader, recording, classifier.rubric) for recording in scored]
+        summary = _summary_json(summaries, settings, classifier, face_finder)
         (out / SUMMARY).write_text(summary, encoding="utf-8")
         reports = _write_reports(reader, out, scored)
     return [LABELS, STUDENTS, EPISODES, SUMMARY, *reports], summaries
@@ -161,15 +161,15 @@ def _write_reports(reader: StoreReader, out: Path, scored: Sequence[ScoredRecord
 
 
 def _summary_json(
-    summaries: Sequence[RecordingSummary], settings: MonitorSettings, rubric: Rubric, model_id: str, face_finder: str
+    summaries: Sequence[RecordingSummary], settings: MonitorSettings, classifier: Classifier, face_finder: str
 ) -> str:
     summary: dict[str, Any] = {
         "classroom_monitor": version("classroom-monitor"),
-        "model_id": model_id,
-        "adapter_id": None,
+        "model_id": classifier.model_id,
+        "adapter_id": classifier.adapter_id,
         "face_finder": face_finder,
-        "rubric_id": rubric.rubric_id,
-        "labels": list(rubric.names),
+        "rubric_id": classifier.rubric.rubric_id,
+        "labels": list(classifier.rubric.names),
         "rate": settings.rate,
         "layout": settings.layout,
         "libraries": {name: version(name) for name in _libraries(settings)},

@@ -76,7 +76,7 @@ def score_recordings(
     if not scored:
         return result
     result.written, summaries = write_results(
-        out / STORE_NAME, out, scored, settings, rubric, classifier.model_id, face_finder=faces.model_id
+        out / STORE_NAME, out, scored, settings, classifier, face_finder=faces.model_id
     )
     with Store.open(out / STORE_NAME, durable=False) as store:
         note_export(store, RESULTS, str(out.resolve()), [one.lecture_id for one in scored])
@@ -127,6 +127,7 @@ class BatchRun:
             rubric,
             sample_period_s=self.settings.sample_period_s,
             model_id=self.classifier.model_id,
+            adapter_id=self.classifier.adapter_id,
         )
 
     def _watch(self, source: Source, scored: ScoredRecording, resume_state: str | None) -> None:
@@ -164,6 +165,8 @@ class BatchRun:
             classifier.model_id,
             fingerprint(recording),
         )
+        if classifier.adapter_id is not None:
+            made_of += (classifier.adapter_id,)
         if settings.face_model is not None:
             made_of += (self.faces.model_id,)
         return f"rec-{hashlib.sha256('|'.join(made_of).encode()).hexdigest()[:12]}"

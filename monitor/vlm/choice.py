@@ -1,4 +1,4 @@
-"""Opens the classifier that the settings name: a bundle by default, a checkpoint run by torch on demand."""
+"""Opens the classifier that the settings name: the registry's champion, a bundle, or a checkpoint run by torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 from monitor.bundle import open_bundle
 from monitor.config import MonitorSettings, inference_threads
 from monitor.errors import BadInputError
+from monitor.registry import Registry, models_folder
 from monitor.rubric import Rubric
 from monitor.schema import Crop, Prediction
 from monitor.vlm.bundled import BundledClassifier
@@ -29,6 +30,9 @@ def choose_classifier(settings: MonitorSettings, rubric: Rubric) -> Classifier:
         ClassroomError: what runs the model is not installed.
         BundleError, RubricError: the model cannot be opened, or was not trained for the rubric.
     """
+    if settings.model is None and settings.bundle is None:
+        champion = Registry(settings.models or models_folder()).champion()
+        return BundledClassifier(champion.bundle, rubric, inference_threads(), champion.adapter)
     if settings.model is None:
         return BundledClassifier(open_bundle(settings.bundle), rubric, threads=inference_threads())
     require_library("torch", "--model")
