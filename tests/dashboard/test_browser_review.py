@@ -12,16 +12,25 @@ from monitor.store.database import StoreReader
 from monitor.store.review import current_annotations
 from tests.dashboard.conftest import dashboard_of
 from tests.dashboard.lectures import write_lecture
+from tests.recordings import Film, steady, write_recording
 
 CROPS = 12
 PATIENCE_MS = 90_000
 STORED = ".review[data-pending='0']"
+NINE_PICTURES = """() => {
+  const host = document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot;
+  const shown = window.shown ??= new Set();
+  shown.add(host.querySelector('.picture img').src);
+  return shown.size >= 9;
+}"""
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     path = tmp_path / "class.db"
-    write_lecture(path, 6, 20, crops=CROPS, ended=True, odd=False)
+    recording = tmp_path / "class.mp4"
+    write_recording(recording, Film(steady(60, fps=5.0)))
+    write_lecture(path, 6, 20, crops=CROPS, ended=True, odd=False, source=str(recording))
     return path
 
 
@@ -64,3 +73,13 @@ def test_keys_label_undo_and_survive_a_reload(page: Page, store: Path) -> None:
     page.locator(".review[data-mode=crop]").wait_for()
     expect(page.locator(".progress")).to_contain_text("3 answered")
     assert answers(store) == ["screen", "paper", "paper"]
+
+
+def test_space_plays_the_seconds_around(page: Page) -> None:
+    picture = page.locator(".picture img")
+    still = picture.get_attribute("src")
+    expect(page.locator(".play")).to_have_text("space plays the seconds around")
+    page.keyboard.press(" ")
+    page.wait_for_function(NINE_PICTURES)
+    expect(picture).to_have_attribute("src", still or "")  # when it is over
+    expect(page.locator(".play")).to_be_visible()
