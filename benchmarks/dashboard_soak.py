@@ -86,7 +86,7 @@ def _watch(panel: Dashboard, seconds: float) -> dict[str, Any]:
         browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         refreshes = Refreshes(page)
-        _open(page, panel.url)
+        open_page(page, panel.url, ".tile")
         session = page.context.new_cdp_session(page)
         server = psutil.Process(panel._process.pid)
         server_mb, tab_mb, nodes = [], [], []
@@ -115,8 +115,8 @@ def _watch(panel: Dashboard, seconds: float) -> dict[str, Any]:
     }
 
 
-def _open(page: Page, url: str) -> None:
-    """The live page; a server that has only just begun is asked again."""
+def open_page(page: Page, url: str, shows: str) -> None:
+    """Open a page and wait until it shows something; a server that has only just begun is asked again."""
     until_s = time.monotonic() + 60
     while True:
         try:
@@ -126,7 +126,7 @@ def _open(page: Page, url: str) -> None:
             if time.monotonic() > until_s:
                 raise
             time.sleep(0.5)
-    page.locator(".tile").first.wait_for(timeout=120_000)
+    page.locator(shows).first.wait_for(timeout=120_000)
 
 
 def _tab(session: CDPSession) -> tuple[float, float]:

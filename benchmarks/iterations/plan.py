@@ -17,8 +17,8 @@ from trainer.settings import fill, fill_run, read_table
 
 ARMS = (
     "shipped", "sft-generic", "sft-specific", "rounds-hadpo", "once-hadpo", "sft-longer", "rounds-dpo", "rounds-kto",
-    "rounds-orpo", "rounds-ipo", "rounds-robust", "rounds-grpo", "once-dpo", "once-robust", "inverted-dpo",
-    "inverted-robust", "cnn", "pose-rule",
+    "rounds-orpo", "rounds-ipo", "rounds-robust", "rounds-grpo", "once-dpo", "once-kto", "once-orpo", "once-ipo",
+    "once-robust", "once-grpo", "inverted-dpo", "inverted-robust", "cnn", "pose-rule",
 )  # fmt: skip
 """In the order in which they run: later ones begin from what earlier ones left. `rounds` are iterated and judged, what
 is asked is their champion; `once` is their first round, judged or not; `inverted` is one round on pairs of which some
