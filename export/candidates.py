@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from export import parity
 from export.checkpoint import Asked, Checkpoint
+from export.fuse import fuse_attention
 from export.graph_files import GraphFiles, write_graphs
 from export.graph_runs import score, times_per_crop_ms
 from export.heldout import Heldout
@@ -88,6 +89,7 @@ def _try(
     files = quantize(method, plain, folder, crops.pixels[crops.in_first_half])
     for path, places in zip((files.label, files.vision), sites, strict=True):
         add_inputs(path, places)
+    fuse_attention(files.vision)  # the last step: what is fused has no place for an adapter any more
     scores = score(files, crops.pixels)
     return Candidate(method, files, scores, parity.compare(reference, scores))
 

@@ -13,18 +13,19 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from export.graph_files import OUTPUT, PIXELS, TOKENS, GraphFiles
+from monitor.vlm.pieces import ANSWERED_AT_ONCE, Pieces, seen_at_once
 
 Tensors = Mapping[str, NDArray[np.generic]]
 """Of an adapter: names of graph inputs, and what to put there."""
-_BATCH = 32
 _TIMED_BATCH = 25
 
 
 class GraphRun:
-    """Both graphs, ready to score."""
+    """Both graphs, ready to score, shared out among cores as the monitor does it."""
 
     def __init__(self, files: GraphFiles, threads: int = 1, adapter: Tensors | None = None) -> None:
-        self._vision, self._label = (_open(str(path), threads) for path in (files.vision, files.label))
+        self._vision, self._label = (_open(str(path)) for path in (files.vision, files.label))
+        self._pieces = Pieces(threads)
         tensors = adapter or {}
         self._extra = [
             {one.name: tensors[one.name] for one in session.get_overridable_initializers() if one.name in tensors}
@@ -33,11 +34,16 @@ class GraphRun:
 
     def see(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Image tokens (N, tokens, D) of crops (N, side, side, 3)."""
-        return _in_batches(self._vision, TOKENS, {PIXELS: pixels}, self._extra[0])
+        extra = self._extra[0]
+        at_once = seen_at_once(pixels.shape[1])
+        return self._pieces.run(lambda part: self._vision.run([TOKENS], {PIXELS: part, **extra})[0], pixels, at_once)
 
     def answer(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
         """Label log-probabilities (N, labels) of image tokens."""
-        return _in_batches(self._label, OUTPUT, {TOKENS: tokens}, self._extra[1])
+        extra = self._extra[1]
+        return self._pieces.run(
+            lambda part: self._label.run([OUTPUT], {TOKENS: part, **extra})[0], tokens, ANSWERED_AT_ONCE
+        )
 
     def score(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Label log-probabilities (N, labels) of crops (N, side, side, 3)."""
@@ -62,24 +68,11 @@ def times_per_crop_ms(graphs: Sequence[GraphFiles], pixels: NDArray[np.uint8], r
     return [round(float(median_s) / _TIMED_BATCH * 1e3, 3) for median_s in np.median(times_s, axis=0)]
 
 
-def _open(path: str, threads: int) -> onnxruntime.InferenceSession:
+def _open(path: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
-def _in_batches(
-    session: onnxruntime.InferenceSession, output: str, feed: dict[str, NDArray[np.generic]], extra: Tensors
-) -> NDArray[np.float32]:
-    ((name, whole),) = feed.items()
-    parts = [
-        session.run([output], {name: whole[start : start + _BATCH], **extra})[0]
-        for start in range(0, len(whole), _BATCH)
-    ]
-    joined: NDArray[np.float32] = np.concatenate(parts)
-    return joined
 
 
 def _timed(run: GraphRun, batch: NDArray[np.uint8]) -> float:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from export.checkpoint import Asked, Checkpoint
 from export.label_tree import LabelTree, plant
+from export.operators import rms_norm
 from export.towers import Rotary, TextLayer, VisionTower
 from monitor.errors import BadInputError
 from monitor.vlm.prompt import answer_text, prompt_text
@@ -71,7 +72,6 @@ class LabelGraph(nn.Module):
         text, config = model.model.text_model, model.config.text_config
         if config.hidden_act != "silu":
             raise ValueError(f"the text tower knows silu only, found {config.hidden_act!r}")
-        self.image_tokens = packed.image_tokens
         self.layers = nn.ModuleList(TextLayer(layer, config) for layer in text.layers)
         self.norm, self.head = text.norm, model.lm_head
         start, suffix = len(packed.prefix), len(packed.suffix)
@@ -94,24 +94,19 @@ class LabelGraph(nn.Module):
             key = torch.cat((self.get_buffer(f"keys_{number}").expand(batch, -1, -1), key), dim=1)
             value = torch.cat((self.get_buffer(f"values_{number}").expand(batch, -1, -1), value), dim=1)
             bias = self.bias
-            if number + 1 == len(self.layers):  # nothing reads the last states of the image tokens
-                states, query, bias = (
-                    states[:, self.image_tokens :],
-                    query[:, self.image_tokens :],
-                    bias[:, :, self.image_tokens :],
-                )
+            if number + 1 == len(self.layers):  # nothing reads the last states of what comes before the answer
+                first = self.first_row
+                states, query, bias = states[:, first:], query[:, first:], bias[:, :, first:]
             states = layer.finish(states, query, key, value, bias)
         return self._score(states)
 
     def _text_layers(self) -> list[TextLayer]:
         return [layer for layer in self.layers if isinstance(layer, TextLayer)]
 
-    def _score(self, tail: Tensor) -> Tensor:
-        """(B, tail, D) to (B, labels): the sum of each label's token log-probabilities."""
-        rows = tail[:, self.first_row :]
-        rows = torch.nn.functional.rms_norm(rows, (rows.shape[-1],), self.norm.weight, self.norm.variance_epsilon)
-        logits = self.head(rows)
-        chosen = logits.flatten(1)[:, self.flat_steps] - torch.logsumexp(logits, dim=-1)[:, self.step_rows]
+    def _score(self, rows: Tensor) -> Tensor:
+        """(B, predicting rows, D) to (B, labels): the sum of each label's token log-probabilities."""
+        logits = self.head(rms_norm(rows, self.norm.weight, self.norm.variance_epsilon))
+        chosen = logits.log_softmax(-1).flatten(1)[:, self.flat_steps]
         scores: Tensor = chosen @ self.step_labels
         return scores
 
@@ -129,17 +124,15 @@ class LabelGraph(nn.Module):
 
     def _index_steps(self, packed: PackedPrompt, suffix: int) -> None:
         """Tables that pick each label's tokens out of the head's rows."""
-        self.first_row = suffix - 1
+        self.first_row = packed.image_tokens + suffix - 1  # the prompt's last token predicts each label's first
         flat = [(label, node + 1, token) for label, steps in enumerate(packed.tree.steps) for node, token in steps]
         labels = torch.zeros(len(flat), len(packed.tree.steps))
         for place, (label, _, _) in enumerate(flat):
             labels[place, label] = 1.0
         width = self.head.weight.shape[0]
         self.register_buffer("flat_steps", torch.tensor([row * width + token for _, row, token in flat]))
-        self.register_buffer("step_rows", torch.tensor([row for _, row, _ in flat]))
         self.register_buffer("step_labels", labels)
         self.flat_steps: Tensor
-        self.step_rows: Tensor
         self.step_labels: Tensor
 
 

@@ -1,4 +1,4 @@
-"""The four operators of which both towers are made, in a form that onnxruntime runs fast.
+"""The operators of which both towers are made, in a form that onnxruntime runs fast.
 
 In plain torch they compute the textbook formula; while a graph is being exported they become one fused operator each
 (onnxruntime's own). They know no weights but those handed over.
@@ -59,17 +59,26 @@ def rotate(states: Tensor, cos: Tensor, sin: Tensor, heads: int) -> Tensor:
 
     Args:
         states: (B, T, heads * d).
-        cos: (T, 1, d).
-        sin: (T, 1, d), its first half negated already.
+        cos: (T, d / 2), a row for each of the T places.
+        sin: (T, d / 2).
         heads: number of heads.
 
     Returns:
         (B, T, heads * d).
     """
-    split = split_heads(states, heads)
-    half = split.shape[-1] // 2
-    swapped = torch.cat((split[..., half:], split[..., :half]), dim=-1)
-    turned: Tensor = split * cos + swapped * sin
+    if torch.onnx.is_in_onnx_export():
+        first_row = torch.zeros(1, dtype=torch.int64)
+        return torch.onnx.ops.symbolic(
+            f"{_CONTRIB}::RotaryEmbedding",
+            (states, first_row, cos, sin),
+            {},
+            dtype=states.dtype,
+            shape=states.shape,
+            version=1,
+        )
+    low, high = split_heads(states, heads).chunk(2, dim=-1)
+    cos, sin = cos[:, None], sin[:, None]
+    turned: Tensor = torch.cat((low * cos - high * sin, high * cos + low * sin), dim=-1)
     return turned.flatten(2)
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
+from export.fuse import fuse_products
 from export.graph_files import GraphFiles, files_in, strip
 from export.graph_runs import GraphRun
 from monitor.errors import BadInputError, BundleError
@@ -35,6 +36,12 @@ Seen = Callable[[], NDArray[Any]]
 
 
 def _static(source: Path, target: Path, seen: Seen) -> None:
+    round_static(source, target, seen)
+    fuse_products(target)
+
+
+def round_static(source: Path, target: Path, seen: Seen) -> None:
+    """Write a graph whose products have rounded factors, with ranges taken from what it has seen; nothing is fused."""
     quantize_static(
         str(source),
         str(target),

@@ -104,21 +104,13 @@ class BundledClassifier:
         """
         started = time.perf_counter()
         pixels = np.stack([square_of(crop, self._side_px)[:, :, ::-1] for crop in crops])
-        parts = [
-            self._graphs.see(pixels[start : start + _LARGEST_BATCH], self._worn.vision)
-            for start in range(0, len(crops), _LARGEST_BATCH)
-        ]
-        tokens = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        tokens = self._graphs.see(pixels, self._worn.vision)
         return Seen(tokens, (time.perf_counter() - started) * 1e3 / len(crops))
 
     def answer(self, crops: Sequence[Crop], seen: Seen) -> list[Prediction]:
         """One prediction per crop that was seen, in the order of the crops."""
         started = time.perf_counter()
-        parts = [
-            self._calibrate(self._graphs.answer(seen.tokens[start : start + _LARGEST_BATCH], self._worn.label))
-            for start in range(0, len(crops), _LARGEST_BATCH)
-        ]
-        rows = [row for part in parts for row in part]
+        rows = self._calibrate(self._graphs.answer(seen.tokens, self._worn.label)) if len(crops) else ()
         share_ms = seen.ms_per_crop + (time.perf_counter() - started) * 1e3 / max(1, len(crops))
         threshold = self._trained.abstain_threshold
         return [

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from monitor.adapter import ADAPTER_FILE, VISION_PREFIX, AdapterFile
 from monitor.bundle import Bundle
 from monitor.errors import BundleError
+from monitor.vlm.pieces import ANSWERED_AT_ONCE, Pieces, seen_at_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +28,20 @@ class Graphs:
     vision: onnxruntime.InferenceSession | None
     """Pixels to image tokens; None where the label graph reads pixels itself (format 1)."""
     label: onnxruntime.InferenceSession
+    """To label scores. As the other it keeps to one core: `pieces` gives each core crops of its own."""
+    pieces: Pieces
 
     def see(self, pixels_rgb: NDArray[np.uint8], options: Any = None) -> NDArray[Any]:
         """What the label graph reads, of prepared crops (B, side, side, 3)."""
-        return pixels_rgb if self.vision is None else _run(self.vision, pixels_rgb, options)
+        vision = self.vision
+        if vision is None:
+            return pixels_rgb
+        at_once = seen_at_once(pixels_rgb.shape[1])
+        return self.pieces.run(lambda part: _run(vision, part, options), pixels_rgb, at_once)
 
     def answer(self, seen: NDArray[Any], options: Any = None) -> NDArray[np.float32]:
         """Label log-probabilities (B, labels) of what was seen."""
-        return _run(self.label, seen, options)
+        return self.pieces.run(lambda part: _run(self.label, part, options), seen, ANSWERED_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +60,8 @@ def open_graphs(bundle: Bundle, graph: str, threads: int) -> Graphs:
     Raises:
         BundleError: a graph was changed since, or does not fit this onnxruntime.
     """
-    vision = None if bundle.vision is None else _open(bundle, bundle.vision, threads)
-    return Graphs(vision, _open(bundle, graph, threads))
+    vision = None if bundle.vision is None else _open(bundle, bundle.vision)
+    return Graphs(vision, _open(bundle, graph), Pieces(threads))
 
 
 def wear(adapter: AdapterFile, graphs: Graphs, side_px: int) -> Worn:
@@ -84,15 +91,12 @@ def wear(adapter: AdapterFile, graphs: Graphs, side_px: int) -> Worn:
     return worn
 
 
-def _open(bundle: Bundle, graph: str, threads: int) -> onnxruntime.InferenceSession:
+def _open(bundle: Bundle, graph: str) -> onnxruntime.InferenceSession:
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # it would keep one plan of the memory for each size of batch, and gains nothing
-    # A thread that waits by spinning takes the core from the decoder and the dashboard.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(bundle.read(graph), options, providers=["CPUExecutionProvider"])
     except BundleError:
