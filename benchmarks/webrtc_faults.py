@@ -94,6 +94,7 @@ class Faults:
         self._film = folder / "camera.mjpeg"
         self._port = _free_port()
         self._monitor: subprocess.Popen[bytes] | None = None
+        self._page: Page | None = None
         self._wrong: list[str] = []
         self._recovered_s: dict[str, list[float]] = {fault: [] for fault in FAULTS}
         write_camera(recording, self._film)
@@ -153,6 +154,7 @@ class Faults:
             page = browser.new_context(permissions=["camera"]).new_page()
             _goto(page, f"http://127.0.0.1:{self._port}")
             page.get_by_role("button", name="A camera").click()
+            self._page = page
             yield page
             browser.close()
 
@@ -182,7 +184,11 @@ class Faults:
                 return rows
             time.sleep(0.25)
         log = self._store.with_name("monitor.log").read_text(errors="replace")
-        raise SystemExit(f"no label within {RECOVERS_WITHIN_S:g} s after {fault}; the monitor said:\n{log[-2000:]}")
+        shown = self._page.locator("body").inner_text() if self._page else ""
+        raise SystemExit(
+            f"no label within {RECOVERS_WITHIN_S:g} s after {fault}; the tab shows:\n{shown}\nThe monitor said:\n"
+            f"{log[-2000:]}"
+        )
 
     def _compare(self, before: list[Row], after: list[Row], when: str) -> None:
         if after[: len(before)] != before:

@@ -5,6 +5,7 @@ const GATHER_MS = 600;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8000;
 const SILENCE_MS = 4000;
+const ANSWER_MS = 12000;
 
 export class Refused extends Error {
   constructor(status, text) { super(text); this.status = status; }
@@ -44,9 +45,18 @@ export class Publisher {
     return Promise.resolve(left);
   }
 
+  // One question at a time, and not for long: in a network that is cut they would pile up before what matters.
   async status() {
-    if (!this.session) return null;
-    const answer = await fetch(`${this.session}/status`, { headers: this.headers() });
+    const session = this.session;
+    if (!session || this.asking) return null;
+    this.asking = true;
+    let answer;
+    try {
+      answer = await fetch(`${session}/status`, { headers: this.headers(), signal: AbortSignal.timeout(SILENCE_MS) });
+    } finally {
+      this.asking = false;
+    }
+    if (session !== this.session) return null; // a late answer about a connection that was given up
     if (answer.status === 410) { this.tell("replaced"); return null; }
     if (answer.status === 404) { this.again(); return null; }
     return answer.ok ? answer.json() : null;
@@ -70,6 +80,7 @@ export class Publisher {
       method: "POST",
       headers: this.headers({ "Content-Type": "application/sdp", "Classroom-Ticket": this.ticket }),
       body: connection.localDescription.sdp,
+      signal: AbortSignal.timeout(ANSWER_MS),
     });
     if (answer.status !== 201) {
       connection.close();
