@@ -7,13 +7,15 @@
 The last line is one JSON object. `p95_ms`: from a picture given by the camera to its raw labels painted on the
 dashboard's page, over all sampled pictures; `stored_p95_ms`: from its arrival here to its labels stored; `kappa`: of
 the labels with those that `score` gives to the same pictures, paired by a number in the picture and by place; `pairs`
-tells of how many. The recording chooses nothing: it is for testing only.
+tells of how many. The camera gives 30 pictures a second, the page sends fewer: `sent_fps`. The recording chooses
+nothing: it is for testing only.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import socket
 import tempfile
 import threading
@@ -36,6 +38,7 @@ from monitor.config import MonitorSettings
 from monitor.live import LiveMonitor
 from monitor.schema import Box, Frame
 from monitor.score import score_recordings
+from monitor.sources.webrtc.ingest import WebRtc
 from monitor.sources.webrtc.settings import IngestSettings
 from monitor.store.reader import StoreReader
 from monitor.store.records import StoredObservation
@@ -128,8 +131,9 @@ def measure(recording: Path, folder: Path, seconds: float) -> dict[str, Any]:
             publishing = _publish(context, base_url)
             room = _open_room(other, panel.url)
             time.sleep(WARM_UP_S)
-            began_at_s = time.time()
+            began_at_s, received = time.time(), _received(monitor)
             time.sleep(seconds)
+            sent_fps = (_received(monitor) - received) / (time.time() - began_at_s)
             given: list[tuple[int, float]] = publishing.evaluate("window.given")
             paints: list[tuple[float, float]] = room.evaluate("window.paints")
         finally:
@@ -152,8 +156,16 @@ def measure(recording: Path, folder: Path, seconds: float) -> dict[str, Any]:
         "waiting_max": monitor.seen.waiting_max,
         "captured": counts.captured,
         "dropped": counts.dropped,
+        "sent_fps": round(sent_fps, 1),
+        "load": os.getloadavg()[0],
         "picture_widths_px": sorted(set(monitor.seen.widths_px.values())),
     }
+
+
+def _received(monitor: LiveMonitor) -> int:
+    source = monitor._source
+    assert isinstance(source, WebRtc)
+    return sum(stream.received for stream in source._streams.all())
 
 
 @contextmanager

@@ -7,6 +7,8 @@ const WORDS = {
 };
 const LOOK_EVERY_MS = 1000;
 const SCREEN = { video: { frameRate: { ideal: 15, max: 30 }, width: { max: 1920 }, height: { max: 1080 } }, audio: false };
+const FEWEST_FPS = 10; // a picture that is looked at is then a tenth of a second old at most
+const MOST_FPS = 30;
 const CAMERA = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 } };
 
 const byId = (id) => document.getElementById(id);
@@ -116,7 +118,8 @@ async function publish(kind, deviceId) {
   const mine = sessionStorage.getItem(`stream:${base}`);
   const names = [...new Set([mine ?? base, base, ...[2, 3, 4, 5, 6, 7, 8, 9].map((n) => `${base}-${n}`)])];
   for (const name of names) {
-    publisher = new Publisher(media, { name, ticket: ticketOf(name), token, iceServers: config.ice_servers, changed: show });
+    const fps = Math.min(MOST_FPS, Math.max(FEWEST_FPS, 5 * config.rate));
+    publisher = new Publisher(media, { name, ticket: ticketOf(name), token, iceServers: config.ice_servers, fps, changed: show });
     try {
       await publisher.start();
       sessionStorage.setItem(`stream:${base}`, name);
