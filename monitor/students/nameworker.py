@@ -1,25 +1,27 @@
-"""Reads names on a thread of its own, so that a live monitor never waits for them. One request waits at most.
+"""Reads names on a thread of its own, so that a live monitor never waits for them.
 
-Galleries have a thread each and take turns with one reader. It knows students only as the labels under which a reading
-is asked for.
+One thread and one reader serve all galleries of the process, in turn. It knows students only as the labels under which
+a reading is asked for.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import sys
 import threading
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 from monitor.schema import Image
 from monitor.students.names import NameReading, shared_reader
 
-_TURN = threading.Lock()
-"""One gallery is read at a time: names are in no hurry, and two at once would take twice the memory."""
 _NICENESS = 10
+_MOST_ASKED = 2
+"""Requests of one gallery at a time: one in hand, one that waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,57 +36,44 @@ class Request:
 
 
 class NameWorker:
-    """A reader behind a queue of one."""
+    """One gallery's place at the desk where names are read."""
 
     def __init__(self) -> None:
-        self._requests: queue.Queue[Request | None] = queue.Queue(maxsize=1)
-        self._results: queue.SimpleQueue[tuple[Request, list[NameReading | None]]] = queue.SimpleQueue()
-        self._error: BaseException | None = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="names", daemon=True)
-        self._thread.start()
+        self._asked: deque[tuple[Request, Future[list[NameReading | None]]]] = deque()
 
     def ask(self, request: Request) -> bool:
         """Hand in a request; False when one is waiting already: ask again at a later frame."""
-        try:
-            self._requests.put_nowait(request)
-        except queue.Full:
+        if len(self._asked) >= _MOST_ASKED:
             return False
+        self._asked.append((request, _desk().submit(_read, request)))
         return True
 
     def collect(self) -> list[tuple[Request, list[NameReading | None]]]:
         """All that was read since the last call: each request with its readings.
 
         Raises:
-            Exception: what stopped the thread, if anything did.
+            Exception: what a reading failed with, if one did.
         """
-        if self._error is not None:
-            raise self._error
         collected = []
-        while True:
-            try:
-                collected.append(self._results.get_nowait())
-            except queue.Empty:
-                return collected
+        while self._asked and self._asked[0][1].done():
+            request, readings = self._asked.popleft()
+            collected.append((request, readings.result()))
+        return collected
 
     def close(self) -> None:
-        """Stop after the request in hand; a waiting one is dropped."""
-        self._stopping.set()
-        with contextlib.suppress(queue.Full):
-            self._requests.put_nowait(None)
-        self._thread.join(timeout=10)
+        """Drop what waits; what is in hand is read for nobody."""
+        for _, readings in self._asked:
+            readings.cancel()
+        self._asked.clear()
 
-    def _work(self) -> None:
-        _give_way()
-        try:
-            while (request := self._requests.get()) is not None:
-                with _TURN:
-                    if self._stopping.is_set():
-                        return
-                    readings = shared_reader().read(request.tiles, request.camera_off)
-                self._results.put((request, readings))
-        except BaseException as error:  # handed to the thread that collects
-            self._error = error
+
+@cache
+def _desk() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="names", initializer=_give_way)
+
+
+def _read(request: Request) -> list[NameReading | None]:
+    return shared_reader().read(request.tiles, request.camera_off)
 
 
 def _give_way() -> None:
