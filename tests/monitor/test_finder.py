@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import cv2
@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from monitor.errors import BadInputError
-from monitor.schema import Frame, Image, Presence
+from monitor.schema import Detection, Frame, Image, Presence
+from monitor.students.facemodel import open_face_finder
 from monitor.students.finder import Sighting, StudentFinder
 from monitor.students.naming import name_key
 from tests.galleries import name_of, portrait, slide_picture
@@ -208,3 +209,34 @@ def test_nobody_is_swapped_or_split_in_the_real_recording() -> None:
                 assert max(face.iou(track.face) for face in person.faces) > 0.3
     assert all(len(ids) == 1 for ids in ids_of.values())
     assert all(len(people) == 1 for people in people_of.values())
+
+
+class Watched:
+    """A face finder, and at which sizes it was asked to look."""
+
+    def __init__(self) -> None:
+        self._finder = open_face_finder()
+        self.model_id = self._finder.model_id
+        self.sides_px: list[int | None] = []
+
+    def find(self, images: Sequence[Image], longer_side_px: int | None = None) -> list[list[Detection]]:
+        self.sides_px.append(longer_side_px)
+        return self._finder.find(images, longer_side_px)
+
+
+@needs_recording
+def test_a_camera_of_one_student_is_looked_at_in_small_until_somebody_far_comes_in() -> None:
+    shot, people = next(real_frames())
+    person = next(person for person in people if person.person_id == "jonas")
+    near = np.asarray(cv2.resize(person.tile.cut(shot.image_bgr), (640, 360)), np.uint8)
+    both = near.copy()
+    both[:90, :160] = cv2.resize(near, (160, 90))
+    watched = Watched()
+    finder = StudentFinder("faces", faces=watched)
+    seen = [len(finder.find(frame(index, near)).tracks) for index in range(6)]
+    assert seen == [1] * 6
+    assert watched.sides_px == [960, 480, 480, 480, 960, 480]
+    later = StudentFinder("faces", faces=watched, state=finder.state())
+    seen = [len(later.find(frame(index, both)).tracks) for index in range(6, 12)]
+    assert seen[-1] == 2
+    assert watched.sides_px[-2:] == [960, 960], "where somebody is far, every look is thorough"
