@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from export import parity
 from export.checkpoint import Asked, Checkpoint
+from export.fold import fold_norms
 from export.fuse import fuse_attention
 from export.graph_files import GraphFiles, write_graphs
 from export.graph_runs import score, times_per_crop_ms
@@ -57,6 +58,8 @@ def quantize_best(
         BundleError: none keeps the labels, or the graphs differ from plain transformers.
     """
     model = build(opened, asked.rubric_id)
+    if not vision_adapters:
+        model.vision = fold_norms(model.vision)
     plain = write_graphs(model, int(opened.card["image_size"]), work / "fp32")
     gap = parity.require_exact(opened, asked, plain, crops.pixels[:_EXACT_CROPS])
     reference = score(plain, crops.pixels)

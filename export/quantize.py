@@ -26,7 +26,7 @@ from monitor.errors import BadInputError, BundleError
 FOR_GPU = ("fp16",)
 """Slower than fp32 on a processor, so never the choice for one."""
 _SMALLEST = 4096  # smaller matrices cost nothing and hold exact tables
-_BATCH = 16
+_BATCH, _BATCH_BYTES = 16, 16 * 256 * 256 * 3  # crops whose every state is kept at a time: for large ones fewer
 _MOST_CROPS = 256
 _BLOCK = 32  # weights of an int4 matrix that share a scale
 _INT8_SUMS = 4  # onnxruntime's name for: activations rounded to int8 too, which is what makes int4 fast
@@ -129,7 +129,8 @@ class _Batches(CalibrationDataReader):
 
     def __init__(self, graph: Path, seen: NDArray[Any]) -> None:
         self._name = onnx.load(str(graph)).graph.input[0].name
-        self._batches = iter([seen[start : start + _BATCH] for start in range(0, len(seen), _BATCH)])
+        at_once = min(_BATCH, max(1, _BATCH_BYTES // seen[0].nbytes))
+        self._batches = iter([seen[start : start + at_once] for start in range(0, len(seen), at_once)])
 
     def get_next(self) -> dict[str, NDArray[Any]] | None:
         batch = next(self._batches, None)
