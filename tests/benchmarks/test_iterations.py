@@ -27,7 +27,7 @@ def parts() -> Parts:
     return Parts(learned, tuple(f"i{row}" for row in range(24)), squares(60, 2, "s"), squares(240, 3, "f"))
 
 
-@pytest.mark.parametrize(("name", "seeds"), [("plan.toml", (0, 1, 2)), ("plan-quick.toml", (0,))])
+@pytest.mark.parametrize(("name", "seeds"), [("plan.toml", (0, 1, 2)), ("plan-quick.toml", (0, 1, 2))])
 def test_the_shipped_plans_read(name: str, seeds: tuple[int, ...]) -> None:
     text = (PLANS / name).read_text(encoding="utf-8")
     assert text.startswith(f"# python -m benchmarks.iterations --plan benchmarks/iterations/{name} ")
