@@ -6,9 +6,9 @@
 
 The last line is one JSON object. `p95_ms`: from a picture given by the camera to its raw labels painted on the
 dashboard's page, over all sampled pictures; `stored_p95_ms`: from its arrival here to its labels stored; `kappa`: of
-the labels with those that `score` gives to the same pictures, paired by a number in the picture and by place; `pairs`
-tells of how many. The camera gives 30 pictures a second, the page sends fewer: `sent_fps`. The recording chooses
-nothing: it is for testing only.
+the labels with those that `score` gives to the same pictures, known by a number in them, without the way through a
+browser and a network, and paired by place; `pairs` tells of how many. The camera gives 30 pictures a second, the page
+sends fewer: `sent_fps`. The recording chooses nothing: it is for testing only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import pyarrow.parquet
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from benchmarks.gallery import RECORDING
-from benchmarks.webrtc_film import FPS, read_number, write_films
+from benchmarks.webrtc_film import read_number, write_films, write_pictures
 from benchmarks.webrtc_soak import soak
 from dashboard.agreement import cohen_kappa
 from dashboard.process import Dashboard
@@ -47,9 +47,7 @@ from tests.chromium import find_chromium
 WARM_UP_S = 8.0
 """Loading, reading all names, and the browser's bit rate finding its height; reported apart."""
 FILM_S = 90.0
-SCORE_RATE = 5.0
 SAME_PLACE_IOU = 0.8
-SAME_TIME_S = 0.1
 _CAMERA = (
     "--no-sandbox",
     "--use-fake-device-for-media-stream",
@@ -141,7 +139,8 @@ def measure(recording: Path, folder: Path, seconds: float) -> dict[str, Any]:
     with StoreReader(store) as reader:
         rows = [row for row in reader.observations(monitor.lecture_id) if row.committed_at.timestamp() > began_at_s]
     delays = list(end_to_end_ms(rows, monitor.seen, given, paints))
-    pairs = list(paired(rows, monitor.seen, scored_rows(film, folder / "scored")))
+    indices = sorted({row.index for row in rows if row.index in monitor.seen.numbers})
+    pairs = list(paired(rows, monitor.seen, scored_rows(film, monitor.seen, indices, folder)))
     kappa = cohen_kappa([(live, scored) for live, scored, _ in pairs], [student for _, _, student in pairs])
     counts = monitor.counts
     return {
@@ -242,25 +241,27 @@ def end_to_end_ms(
             yield painted_ms - at_ms
 
 
-def scored_rows(film: Path, out: Path) -> list[dict[str, Any]]:
-    """What `classroom score` says about the same pictures."""
-    score_recordings([film], out, MonitorSettings(rate=SCORE_RATE))
-    rows: list[dict[str, Any]] = pyarrow.parquet.read_table(out / "labels.parquet").to_pylist()
-    return rows
+def scored_rows(film: Path, seen: Seen, indices: list[int], folder: Path) -> dict[int, list[dict[str, Any]]]:
+    """What `classroom score` says about the pictures of some samples, in a film of these alone at the pace of live."""
+    pictures = folder / "sampled.mp4"
+    write_pictures(film, [seen.numbers[index] for index in indices], pictures)
+    score_recordings([pictures], folder / "scored", MonitorSettings())
+    scored: dict[int, list[dict[str, Any]]] = {index: [] for index in indices}
+    for row in pyarrow.parquet.read_table(folder / "scored" / "labels.parquet").to_pylist():
+        scored[indices[round(row["time_s"])]].append(row)
+    return scored
 
 
-def paired(rows: list[StoredObservation], seen: Seen, scored: list[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
-    """Live label, scored label and student, where both looked at the same place of the film at the same time."""
+def paired(
+    rows: list[StoredObservation], seen: Seen, scored: dict[int, list[dict[str, Any]]]
+) -> Iterator[tuple[str, str, str]]:
+    """Live label, scored label and student, where both looked at the same place of the same picture."""
     for row in rows:
-        number = seen.numbers.get(row.index)
-        if row.label is None or number is None:
-            continue
         scale = 1280 / seen.widths_px[row.index]
         box = Box(*(round(scale * edge) for edge in row.box.as_tuple()))
-        for other in scored:
-            near = abs(other["time_s"] - number / FPS) <= SAME_TIME_S
-            if near and other["label"] is not None and _place(other).iou(box) >= SAME_PLACE_IOU:
-                yield row.label, other["label"], row.student_id
+        for other in scored.get(row.index, ()) if row.label is not None else ():
+            if other["label"] is not None and _place(other).iou(box) >= SAME_PLACE_IOU:
+                yield str(row.label), other["label"], row.student_id
                 break
 
 

@@ -6,6 +6,7 @@ that `score` reads, so that a live label and a scored one can be paired whatever
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -56,6 +57,21 @@ def write_films(recording: Path, folder: Path, *, seconds: float | None = None) 
         first.mux(jpeg.encode(None))
         second.mux(h264.encode(None))
     return camera, scored
+
+
+def write_pictures(film: Path, numbers: Sequence[int], out: Path) -> None:
+    """Pictures of a film of `write_films`, by number and in this order, a second each."""
+    wanted = set(numbers)
+    with av.open(str(film)) as source:
+        kept = {number: frame for number, frame in enumerate(source.decode(video=0)) if number in wanted}
+    with av.open(str(out), "w") as target:
+        stream = target.add_stream("libx264", rate=1, options={"crf": "10", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = kept[numbers[0]].width, kept[numbers[0]].height, "yuv420p"
+        for second, number in enumerate(numbers):
+            picture = av.VideoFrame.from_ndarray(kept[number].to_ndarray(), format="yuv420p")
+            picture.pts, picture.time_base = second, Fraction(1, 1)
+            target.mux(stream.encode(picture))
+        target.mux(stream.encode(None))
 
 
 def _as_camera(narrow: av.VideoFrame) -> av.VideoFrame:
