@@ -154,13 +154,13 @@ class Retraining:
         )
 
     def _train(self, plan: Plan, folder: Path, state: dict[str, Any], tell: Tell) -> dict[str, Any]:
-        from trainer.retraining.teach import teach
+        from trainer.retraining.teach import Start, teach
 
         parent = Path(plan.parent_adapter) if plan.parent_adapter else None
         outcome = teach(
-            *(self.store, self.lessons, self.rubric, Path(plan.base), parent, folder / "run", self._teach_settings()),
-            replay=self.wish.replay,
-            tell=tell,
+            *(self.store, self.lessons, self.rubric, Start(Path(plan.base), parent), folder / "run"),
+            self._teach_settings(),
+            tell,
         )
         if outcome.champion is None or outcome.champion == parent:
             self._abandon(folder, state, outcome.stopped)
@@ -240,7 +240,8 @@ class Retraining:
     def _teach_settings(self) -> Any:
         from trainer.retraining.teach import TeachSettings
 
-        return TeachSettings(**{"threads": self.wish.threads, "lenient": self.wish.force, **self.wish.teach})
+        given = {"threads": self.wish.threads, "lenient": self.wish.force, "replay": self.wish.replay}
+        return TeachSettings(**{**given, **self.wish.teach})
 
     def _judging_pictures(self, side_px: int) -> Any:
         """What calibrates and proves: people on whom nothing was trained."""

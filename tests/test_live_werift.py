@@ -42,7 +42,7 @@ WITHIN_S = 90.0
 def require_werift() -> str:
     node = shutil.which("node")
     if node is None:
-        pytest.skip("no Node on this machine")
+        pytest.skip("no Node on this machine: install Node.js, and werift by npm")
     if subprocess.run([node, "-e", "require('werift')"], capture_output=True, check=False).returncode != 0:
         pytest.skip("Node has no werift: npm i werift in any folder, then NODE_PATH=folder/node_modules")
     return node

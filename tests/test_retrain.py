@@ -218,7 +218,8 @@ def test_a_killed_one_goes_on_at_the_step_it_was_at(fresh: World, store: Path, m
     assert not result.promoted
     assert result.passed is not None
     assert {path: path.stat().st_mtime_ns for path in trained} == trained
-    assert Registry(fresh.models).alias("challenger").model_id == plan.model_id  # type: ignore[union-attr]
+    challenger = Registry(fresh.models).alias("challenger")
+    assert challenger is not None and challenger.model_id == plan.model_id
     assert Retraining(replace(wish, fewest=2)).plan().fresh == 2
 
 

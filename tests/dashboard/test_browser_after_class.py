@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from monitor.schema import Lecture, Observation
 from monitor.store.database import Store, StoreReader
@@ -110,12 +110,12 @@ def test_a_list_of_students_is_taken_in(page: Page, served: tuple[str, Path]) ->
     address, path = served
     page.goto(f"{address}/students")
     page.get_by_text("Take in a list of students").click()
-    roster = {
+    roster: FilePayload = {
         "name": "roster.csv",
         "mimeType": "text/csv",
         "buffer": b"name,opted_out\nAda Lovelace,\nNew Person,yes\n",
     }
-    page.locator("input[type=file]").set_input_files(roster)  # type: ignore[arg-type]  # a dict is a FilePayload
+    page.locator("input[type=file]").set_input_files(roster)
     page.get_by_role("button", name="Take it in").click()
     done(page, "1 new, 1 known already, 1 left out from now on.")
     with StoreReader(path) as reader:

@@ -59,6 +59,18 @@ class TeachSettings:
     resistance. Otherwise replayed pictures teach their labels too."""
     lenient: bool = False
     """Keep what was learned even where replayed people lose by it: somebody wants it so and answers for it."""
+    replay: Path | None = None
+    """Corpus that is replayed, see `load_replay`; None = the renders that ship."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a retraining goes on from."""
+
+    base: Path
+    """Folder of the checkpoint."""
+    parent: Path | None
+    """Adapter on it; None = the base as it is."""
 
 
 def expected_s(lessons: Lessons, settings: TeachSettings) -> float:
@@ -66,17 +78,8 @@ def expected_s(lessons: Lessons, settings: TeachSettings) -> float:
     return 45 + 0.06 * (len(lessons.items) + 288) + settings.rounds * settings.steps * 0.3
 
 
-def teach(  # noqa: PLR0913  # whose answers, to which model, where, and how
-    store: Path,
-    lessons: Lessons,
-    rubric: Rubric,
-    base: Path,
-    parent: Path | None,
-    out: Path,
-    settings: TeachSettings,
-    *,
-    replay: Path | None = None,
-    tell: Tell = print,
+def teach(
+    store: Path, lessons: Lessons, rubric: Rubric, start: Start, out: Path, settings: TeachSettings, tell: Tell = print
 ) -> Outcome:
     """Run the rounds; called again after a crash, go on to the same result.
 
@@ -84,11 +87,9 @@ def teach(  # noqa: PLR0913  # whose answers, to which model, where, and how
         store: whose crops; it remembers that this run learned from it.
         lessons: what is learned.
         rubric: what is asked.
-        base: folder of the checkpoint.
-        parent: adapter to go on from; None = the base as it is.
+        start: which model.
         out: folder of the run.
         settings: how.
-        replay: see `load_replay`.
         tell: is told a line now and then.
 
     Raises:
@@ -96,13 +97,13 @@ def teach(  # noqa: PLR0913  # whose answers, to which model, where, and how
         BundleError: a base or an adapter that cannot be used.
     """
     note_run([store], out)
-    rounds = rounds_settings(base, parent, settings, rubric)
+    rounds = rounds_settings(start.base, start.parent, settings, rubric)
     engine = PolicyEngine(rounds.model, rounds.preference, out / CACHE_FOLDER, seed=settings.seed)
-    known = read_people(out) if (out / PEOPLE_FILE).is_file() else _people_before(parent)
+    known = read_people(out) if (out / PEOPLE_FILE).is_file() else _people_before(start.parent)
     class_pictures = lessons.corpus.load(lessons.items, engine.side_px)
-    parts = deal(class_pictures, load_replay(rubric, engine.side_px, replay), known)
+    parts = deal(class_pictures, load_replay(rubric, engine.side_px, settings.replay), known)
     if settings.only_right:
-        parts = keep_what_is_right(parts, ask_labels(engine.answerer(parent), parts.train, rubric))
+        parts = keep_what_is_right(parts, ask_labels(engine.answerer(start.parent), parts.train, rubric))
     tell(f"{len(lessons.items)} crops of the class, {_replayed(parts.train).sum()} replayed to stay the same.")
     parts = repeat_lessons(parts)
     return run_rounds(rounds, rubric, parts, engine, out, resume=(out / RUN_FILE).is_file(), tell=tell)
