@@ -23,6 +23,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
+from monitor.sources.webrtc.backlog import Backlog, bound
 from monitor.sources.webrtc.sdp import MOST_CANDIDATES, Fragment, UnsuitableOfferError, ufrag_of
 from monitor.sources.webrtc.settings import IceServer
 from monitor.sources.webrtc.streams import Stream
@@ -59,6 +60,8 @@ class Session:
         self.stream = stream
         self.etag = f'"{secrets.token_hex(8)}"'
         """Names the ICE session; a new one would have another, but aiortc cannot restart ICE."""
+        self.backlogs: list[Backlog] = []
+        """What waits to be decoded, by video track."""
         self._media_s = media_s
         self._ended = ended
         self._candidates = 0
@@ -133,6 +136,9 @@ class Session:
     def _on_track(self, track: MediaStreamTrack) -> None:
         reads = track.kind == "video" and not self._has_video
         self._has_video |= reads
+        if track.kind == "video":
+            receiver = next(one for one in self._connection.getReceivers() if one.track is track)
+            self.backlogs += [bound(receiver)]
         # A track nobody reads would pile up in aiortc's queue without bound.
         task = asyncio.create_task(self._drain(track, self.stream if reads else None))
         self._drains.add(task)
