@@ -100,7 +100,8 @@ def export_adapter(  # noqa: PLR0913  # four folders, and what a registry wants 
         manifest = describe_adapter(out.name, base, asked, calibration, shapes, folder)
         manifest |= {"lineage": _lineage(lora.story, lineage), "figures": figures, "tainted_by": []}
         write_manifest(folder, manifest)
-        _require_runs(open_adapter(folder, base), rubric_id, crops.pixels[:_EXACT_CROPS], scores[:_EXACT_CROPS])
+        some = crops.pixels[:_EXACT_CROPS]  # scored again: with dynamic ranges a batch's answers depend on each other
+        _require_runs(open_adapter(folder, base), rubric_id, some, score(files, some, fitting))
     return manifest
 
 

@@ -109,6 +109,19 @@ def test_what_one_saw_the_other_can_answer(exported: AdapterFile, base: BundledC
         assert ours.probabilities == pytest.approx(own.probabilities, abs=1e-6)
 
 
+def test_an_adapter_goes_over_a_bundle_of_dynamic_int8(checkpoint: Path, few: Path, folder: Path) -> None:
+    """There a crop's answer depends on the others in its batch: what proves the file must ask the same batch."""
+    bundle = folder / "dynamic"
+    export_bundle(checkpoint, few, bundle, methods=("int8-dynamic",), min_agreement=0.0)
+    peft = write_adapter(checkpoint, folder / "peft-dynamic", strength=0.3)
+    export_adapter(peft, checkpoint, bundle, few, folder / "d1", min_agreement=0.0)
+    opened, pixels = open_bundle(bundle), random_pixels(8, SIDE, seed=9)
+    adapter = open_adapter(folder / "d1", opened)
+    expected = calibrated(peft_scores(checkpoint, peft, pixels), adapter)
+    found = BundledClassifier(opened, RUBRIC, adapter=adapter).probabilities(pixels)
+    np.testing.assert_allclose(found, expected, atol=LARGEST_GAP)
+
+
 def test_manifest_tells_base_tensors_and_where_it_comes_from(
     exported: AdapterFile, bundle_folder: Path, folder: Path
 ) -> None:
