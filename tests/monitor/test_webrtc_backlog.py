@@ -42,7 +42,8 @@ def coded(name: str, pictures: int, size_px: tuple[int, int]) -> list[Any]:
         )
         frame.pts, frame.time_base = number, Fraction(1, 30)
         packets += encoder.encode(frame)
-    return packets + encoder.encode(None)
+    packets += encoder.encode(None)
+    return packets
 
 
 @pytest.mark.parametrize("name", CODECS)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright, expect
 
 from monitor.schema import Frame
 from monitor.sources.webrtc.ingest import WebRtc
@@ -116,3 +117,18 @@ def test_two_tabs_are_two_streams(context: BrowserContext, source: WebRtc) -> No
         page.goto(f"http://127.0.0.1:{source.port}")
         share_camera(page)
     assert [stream.stream_id for stream in source._streams.all()] == ["camera", "camera-2"]
+
+
+def test_a_new_tab_goes_on_for_one_that_crashed(context: BrowserContext, source: WebRtc) -> None:
+    page = context.new_page()
+    page.goto(f"http://127.0.0.1:{source.port}")
+    share_camera(page)
+    frames = source.frames()
+    assert next(frames).stream == "camera"
+    with page.expect_event("crash"), contextlib.suppress(Error):
+        page.goto("chrome://crash", timeout=PATIENCE_MS)
+    again = context.new_page()
+    again.goto(f"http://127.0.0.1:{source.port}")
+    share_camera(again)
+    assert next(frame for frame in frames if is_the_film(frame)).stream == "camera"
+    assert [stream.stream_id for stream in source._streams.all()] == ["camera"]

@@ -6,6 +6,7 @@ const WORDS = {
   idle: "Not sharing", connecting: "Connecting…", live: "Live", reconnecting: "Reconnecting…", failed: "Not connected",
 };
 const LOOK_EVERY_MS = 1000;
+const LOCK_MS = 300; // a page that is being left needs a moment to let its name go
 const SCREEN = { video: { frameRate: { ideal: 15, max: 30 }, width: { max: 1920 }, height: { max: 1080 } }, audio: false };
 const FEWEST_FPS = 10; // a picture that is looked at is then a tenth of a second old at most
 const MOST_FPS = 30;
@@ -14,6 +15,7 @@ const CAMERA = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { id
 const byId = (id) => document.getElementById(id);
 let publisher = null;
 let media = null;
+let release = null; // lets our stream's name go
 let token = "";
 let config = { ice_servers: [], rate: 1 };
 
@@ -27,16 +29,25 @@ function takeToken() {
   token = sessionStorage.getItem("token") ?? "";
 }
 
-// A secret of this tab per stream name, made here: whoever shows it again goes on as the same stream.
+// A secret of this browser per stream name, made here: whoever shows it again goes on as the same stream.
 function ticketOf(name) {
   const key = `ticket:${name}`;
-  let ticket = sessionStorage.getItem(key);
+  let ticket = localStorage.getItem(key);
   if (!ticket) {
     const bytes = crypto.getRandomValues(new Uint8Array(18));
     ticket = btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_");
-    sessionStorage.setItem(key, ticket);
+    localStorage.setItem(key, ticket);
   }
   return ticket;
+}
+
+// One tab of a browser per stream name. The lock of a tab that crashed or was closed is free at once, so that the next
+// tab goes on as the same stream. Gives what lets it go; null: another tab has it.
+function hold(name) {
+  return new Promise((resolve) => {
+    const held = () => new Promise((release) => resolve(release));
+    navigator.locks.request(`stream:${name}`, { signal: AbortSignal.timeout(LOCK_MS) }, held).catch(() => resolve(null));
+  });
 }
 
 function streamName(kind) {
@@ -118,6 +129,8 @@ async function publish(kind, deviceId) {
   const mine = sessionStorage.getItem(`stream:${base}`);
   const names = [...new Set([mine ?? base, base, ...[2, 3, 4, 5, 6, 7, 8, 9].map((n) => `${base}-${n}`)])];
   for (const name of names) {
+    release = await hold(name);
+    if (!release) continue;
     const fps = Math.min(MOST_FPS, Math.max(FEWEST_FPS, 5 * config.rate));
     publisher = new Publisher(media, { name, ticket: ticketOf(name), token, iceServers: config.ice_servers, fps, changed: show });
     try {
@@ -126,7 +139,7 @@ async function publish(kind, deviceId) {
       sessionStorage.setItem("sharing", JSON.stringify({ kind, deviceId, name: byId("name").value }));
       return;
     } catch (error) {
-      if (error instanceof Refused && error.status === 409) continue;
+      if (error instanceof Refused && error.status === 409) { release(); continue; }
       await stop(error instanceof Refused ? error.message : "The monitor does not answer. Is it running?");
       return;
     }
@@ -149,6 +162,8 @@ async function stop(text = "") {
   byId("preview").srcObject = null;
   sessionStorage.removeItem("sharing");
   await ending?.stop();
+  release?.();
+  release = null;
   show(text ? "failed" : "idle", text);
 }
 
