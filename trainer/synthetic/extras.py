@@ -5,7 +5,8 @@ It has a random generator of its own, made of the seed, so that everything else 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import radians
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 from trainer.synthetic import backdrop
 from trainer.synthetic.activity import Activity, Staged, arm_at_face, draw_activity, dress_arms, stage, with_fingers
 from trainer.synthetic.angles import Matrix, Vector
+from trainer.synthetic.arm import SIDES
 from trainer.synthetic.exposure import expose
-from trainer.synthetic.gaze import Target
+from trainer.synthetic.gaze import HeadPose, Target
 from trainer.synthetic.people import Pose
 from trainer.synthetic.recipe import Recipe
 from trainer.synthetic.room import Picture, draw_background
@@ -40,6 +42,8 @@ class Extras:
     is_tiny: bool
     is_video: bool
     is_at_edge: bool
+    rests: bool = False
+    """Whether the head rests on a hand."""
     staged: Staged = field(default_factory=Staged)
     setting: dict[str, Any] = field(default_factory=dict)
     """For the record of the picture."""
@@ -47,6 +51,16 @@ class Extras:
     def with_fingers(self, pose: Pose) -> Pose:
         """The pose with fingers bent for what they do."""
         return with_fingers(self.rng, pose, self.activity)
+
+    def tilted(self, head: HeadPose) -> HeadPose:
+        """The pose with the head tilted onto the hand it rests on; the eyes stay on their target."""
+        if not self.rests:
+            return head
+        return replace(head, roll=SIDES[self.activity.side] * radians(abs(self.rng.normal(22.0, 9.0))))
+
+    def hand_place(self, place: str) -> str:
+        """Where a hand is held: at the cheek or the chin by those who rest on it, sometimes outside of the picture."""
+        return str(self.rng.choice(["cheek", "chin", "none"], p=[0.55, 0.15, 0.3])) if self.rests else place
 
     def cut_shift(self, shift: Vector) -> Vector:
         """A shift of the frame (shares of the face's larger side) by which the picture's edge cuts the head."""
@@ -118,4 +132,7 @@ def draw_extras(seed: int, outfit: Outfit, target: Target, recipe: Recipe) -> Ex
     if lock is not None:
         outfit.parts.append(lock)
     extras.setting["strands"] = lock is not None
+    if recipe.resting > 0:
+        extras.rests = bool(rng.random() < recipe.resting)
+        extras.setting["resting"] = extras.rests
     return extras

@@ -98,6 +98,8 @@ class Recipe:
     """Share of those who lean back."""
     lean_back_deg: float = 5.0
     """Standard deviation of how far."""
+    resting: float = 0.0
+    """Share of students who rest the head on a hand, and tilt it far."""
 
     # What a picture alone can tell. A gaze beyond these limits, measured from the camera's direction, is ambiguous:
     # it could as well have been taken at a desk where the label is another one.

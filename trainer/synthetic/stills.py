@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,8 @@ def draw_still(seed: int, recipe: Recipe) -> Draw:
     extras = None
     if recipe.has_extras:
         extras = draw_extras(seed, outfit, target, recipe)
-        pose = extras.with_fingers(pose)
+        head = extras.tilted(head)
+        pose = extras.with_fingers(replace(pose, head=head))
     return Draw(seed, rng, person, outfit, desk, target, head, pose, closed, extras)
 
 
@@ -134,6 +135,8 @@ def _render(renderer: Renderer, draw: Draw, scene: Scene, recipe: Recipe) -> Sti
     rng, target, extras = draw.rng, draw.target, draw.extras
     scene.turn_eyes(target.point)
     hand_place = draw_place(rng) if rng.random() < recipe.hand else "none"
+    if extras is not None:
+        hand_place = extras.hand_place(hand_place)
     hand = hand_at_face(rng, scene.body, hand_place) if hand_place != "none" else None
     view = scene.view(np.array([0.0, 0.0, rng.normal(0.0, 0.03)]), float(rng.normal(0.0, 0.05)))
     wide = rng.random() < recipe.wide_share
