@@ -9,6 +9,7 @@ import pytest
 
 from monitor.errors import ClassroomError
 from trainer.synthetic.activity import LEFT_ALONE, LOOKED_AT
+from trainer.synthetic.arm import SIDES
 from trainer.synthetic.backdrop import put_behind
 from trainer.synthetic.exposure import expose, face_luma
 from trainer.synthetic.gaze import draw_desk, draw_target, label_of
@@ -48,6 +49,27 @@ def test_extras_change_no_gaze_and_no_label() -> None:
         assert plain.head == more.head and plain.rng.random() == more.rng.random()
         thing = more.extras.activity.thing
         assert thing in (LOOKED_AT if more.target.label == "paper" else LEFT_ALONE)
+
+
+def test_resting_heads_tilt_onto_their_hand_and_the_eyes_stay_on_their_target() -> None:
+    pytest.importorskip("anny")
+    from trainer.synthetic.people import pose_people
+
+    resting = replace(PLAIN, resting=1.0)
+    draws = [(draw_still(seed, PLAIN), draw_still(seed, resting)) for seed in range(8)]
+    for plain, tilted in draws:
+        assert plain.extras is None and tilted.extras is not None
+        assert np.array_equal(plain.target.point, tilted.target.point) and plain.target.label == tilted.target.label
+        assert replace(tilted.head, roll=plain.head.roll) == plain.head
+        assert tilted.pose.head == tilted.head
+        assert tilted.head.roll * SIDES[tilted.extras.activity.side] > 0
+        assert tilted.extras.hand_place("eyes") in ("cheek", "chin", "none")
+    assert np.mean([abs(np.degrees(tilted.head.roll)) for _, tilted in draws]) > 12
+    bodies = pose_people([tilted.person for _, tilted in draws], [tilted.pose for _, tilted in draws])
+    for (_, tilted), body in zip(draws, bodies, strict=True):
+        assert tilted.extras is not None
+        # Up in the head's frame leans to +x, where the left arm is, or away from it.
+        assert body.head[0, 2] * SIDES[tilted.extras.activity.side] > 0 or abs(np.degrees(tilted.head.roll)) < 10
 
 
 def test_an_arm_brings_its_hand_where_it_is_wanted() -> None:
