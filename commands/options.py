@@ -33,5 +33,5 @@ ModelOption = Annotated[
 ]
 QuantizeOption = Annotated[str | None, typer.Option(help="nf4 or int8, for --model.", show_default=False)]
 DownloadOption = Annotated[
-    bool, typer.Option("--download", help="Fetch --model from the hub if it is not on this machine.")
+    bool, typer.Option("--download", help="Fetch the checkpoint from the hub if it is not on this machine.")
 ]

@@ -23,7 +23,7 @@ from export.graph_files import GraphFiles, write_graphs
 from export.graph_runs import score
 from export.heldout import Heldout, read_heldout
 from export.heldout_report import calibrate_and_report
-from export.label_graph import LabelGraph, ScoringModel, build, pack
+from export.label_graph import LabelGraph, ScoringModel, build_asked, pack
 from export.lora_inputs import FULL, add_inputs, find_sites, places_in, prefix_inputs
 from export.manifest import describe_adapter, write_manifest
 from export.staging import require_replaceable, staged_folder
@@ -42,7 +42,7 @@ Tensors = Mapping[str, NDArray[Any]]
 
 def export_adapter(  # noqa: PLR0913  # four folders, and what a registry wants to know
     adapter: Path,
-    checkpoint: Path,
+    checkpoint: str | Path,
     bundle: Path | None,
     heldout: Path | Heldout,
     out: Path,
@@ -55,7 +55,8 @@ def export_adapter(  # noqa: PLR0913  # four folders, and what a registry wants 
 
     Args:
         adapter: folder that the trainer, or PEFT, wrote.
-        checkpoint: what it was trained on; the bundle's own, or the trainable weights that were published with it.
+        checkpoint: what it was trained on, folder or id of the hub; the bundle's own, or the trainable weights that
+            were published with it.
         bundle: folder of the base; None is the shipped one. It is read only.
         heldout: shards with people that nobody trained on, or pictures read already; half calibrate.
         out: folder of the adapter; its name is the adapter's. An older adapter there is replaced.
@@ -76,8 +77,8 @@ def export_adapter(  # noqa: PLR0913  # four folders, and what a registry wants 
     if isinstance(crops, Path):
         crops = read_heldout(crops, asked.labels, base.image_size)
     files = GraphFiles(base.path / str(base.vision), base.path / base.rubrics[rubric_id].graph)
-    plain = build(opened, rubric_id)
-    lora = read_lora(adapter, opened.model, hash_base(checkpoint))
+    plain = build_asked(opened, asked)
+    lora = read_lora(adapter, opened.model, hash_base(opened.folder))
     _require_rubric(adapter, lora, rubric_id)
     wearing = replace(opened, model=lora.model)
     with staged_folder(out) as folder, tempfile.TemporaryDirectory() as scratch:
@@ -126,9 +127,12 @@ def _require_base(base: Bundle, opened: Checkpoint, rubric_id: str) -> Asked:
             f"{opened.folder}: not the checkpoint of the bundle {base.model_id}: expected one of "
             f"{', '.join(one[:12] for one in known)}, found {found[:12]}. Give the one it was exported from."
         )
-    asked, trained = opened.asked(rubric_id), base.rubrics.get(rubric_id)
+    trained = base.rubrics.get(rubric_id)
     if trained is None:
         raise BundleError(f"{base.path}: knows no rubric {rubric_id!r}, only {', '.join(sorted(base.rubrics))}.")
+    if opened.of_hub:  # it can be asked anything; what it was asked the bundle tells
+        return Asked(rubric_id, trained.question, trained.labels, trained.phrases)
+    asked = opened.asked(rubric_id)
     ours, theirs = ((one.question, one.labels, one.phrases) for one in (asked, trained))
     if ours != theirs:
         raise BundleError(

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.checkpoint import Checkpoint
-from monitor.vlm.prompt import answer_text, prompt_text
 
 _BATCH = 64
 
@@ -48,8 +47,7 @@ def answer(
 
 def _look(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Tensor:
     """Image tokens (B, tokens, width)."""
-    mean, std = (torch.tensor(checkpoint.card[key])[:, None, None] for key in ("mean", "std"))
-    images = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
+    images = checkpoint.talk.pixels(list(pixels)).values[:, 0]
     core = checkpoint.model.model
     seen: Tensor = core.connector(core.vision_model(pixel_values=images).last_hidden_state)
     return seen
@@ -58,16 +56,12 @@ def _look(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Tensor:
 def _score(checkpoint: Checkpoint, seen: Tensor, question: str, phrase: str) -> Tensor:
     """(B,) log-probability of the phrase after the question and the picture."""
     model: Any = checkpoint.model
-    prompt = prompt_text(question, int(checkpoint.card["image_tokens"]))
-    start, ids = len(_encode(checkpoint, prompt)), _encode(checkpoint, prompt + answer_text(phrase))
-    batch = torch.tensor(ids).expand(len(seen), -1)
+    prompt = checkpoint.talk.prompt_ids(question)
+    start = len(prompt)
+    batch = torch.tensor(prompt + checkpoint.talk.answer_ids(phrase)).expand(len(seen), -1)
     embedded = model.model.text_model.get_input_embeddings()(batch)
     markers = (batch == model.config.image_token_id).unsqueeze(-1)
     embedded = embedded.masked_scatter(markers, seen.to(embedded.dtype))
     states = model.model.text_model(inputs_embeds=embedded, use_cache=False).last_hidden_state[:, start - 1 : -1]
     told: Tensor = model.lm_head(states).log_softmax(-1).gather(2, batch[:, start:, None])
     return told.sum((1, 2))
-
-
-def _encode(checkpoint: Checkpoint, text: str) -> list[int]:
-    return list(checkpoint.tokenizer.encode(text, add_special_tokens=False).ids)

@@ -21,7 +21,7 @@ from export.fuse import fuse_attention
 from export.graph_files import GraphFiles, write_graphs
 from export.graph_runs import score, times_per_crop_ms
 from export.heldout import Heldout
-from export.label_graph import build
+from export.label_graph import build_asked
 from export.lora_inputs import Site, add_inputs, find_sites
 from export.quantize import FOR_GPU, quantize
 from monitor.errors import BundleError
@@ -57,7 +57,7 @@ def quantize_best(
     Raises:
         BundleError: none keeps the labels, or the graphs differ from plain transformers.
     """
-    model = build(opened, asked.rubric_id)
+    model = build_asked(opened, asked)
     if not vision_adapters:
         model.vision = fold_norms(model.vision)
     plain = write_graphs(model, int(opened.card["image_size"]), work / "fp32")

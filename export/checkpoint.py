@@ -1,6 +1,7 @@
-"""Opens a trained checkpoint folder: the model, its tokenizer, and the card its trainer wrote.
+"""Opens a checkpoint to be exported: the model, its way of being asked, and the card its trainer wrote.
 
-It does not know how the checkpoint was trained; `classroom.json` says what it needs.
+It does not know how the checkpoint was trained; `classroom.json` says what it needs, and for a checkpoint of the hub
+its own processor and chat template, as the monitor and the trainer read them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monitor.bundle import require_sha256
-from monitor.errors import BadInputError
+from export.hub_card import describe_hub
+from monitor.errors import BadInputError, BundleError
+from monitor.rubric import Rubric
+from monitor.vlm.checkpoint.files import find_checkpoint
+from monitor.vlm.checkpoint.opening import open_model
+from monitor.vlm.checkpoint.talk import Talk
 
 WEIGHTS, CARD = "model.safetensors", "classroom.json"
 _NEEDED = ("config.json", WEIGHTS, "tokenizer.json", CARD)
 _CARD_KEYS = ("model_id", "image_size", "mean", "std", "image_tokens", "rubrics")
+_KNOWN = ("idefics3", "smolvlm")
+"""Two names of one architecture: SmolVLM calls itself by the first, SmolVLM2 by the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +44,18 @@ class Checkpoint:
 
     folder: Path
     model: Any
-    """transformers.Idefics3ForConditionalGeneration, fp32, in evaluation mode."""
-    tokenizer: Any
-    """tokenizers.Tokenizer."""
+    """transformers.Idefics3ForConditionalGeneration or its like, fp32, in evaluation mode."""
+    talk: Talk
+    """How it is asked: the tokens of questions and answers, and what becomes of pixels."""
     card: Mapping[str, Any]
-    """classroom.json, whole."""
+    """classroom.json, whole; of a checkpoint of the hub what it would say."""
+    of_hub: bool = False
+    """It came without a card: others trained it, and it can be asked anything."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """tokenizers.Tokenizer."""
+        return self.talk.tokenizer.backend_tokenizer
 
     def asked(self, rubric_id: str) -> Asked:
         """What the checkpoint was trained to answer under a rubric.
@@ -86,27 +100,40 @@ def read_card(folder: Path) -> dict[str, Any]:
     return dict(card)
 
 
-def open_checkpoint(folder: Path) -> Checkpoint:
+def open_checkpoint(base: str | Path, rubric: Rubric | None = None, *, download: bool = False) -> Checkpoint:
     """Load a checkpoint in fp32 for scoring.
 
-    Raises:
-        BadInputError: the folder is not a checkpoint of the architecture that the label graph knows.
-        BundleError: weights that are not those their card vouches for.
-    """
-    card = read_card(folder)
-    if card.get("weights"):
-        require_sha256(folder / WEIGHTS, card["weights"]["sha256"])
-    from tokenizers import Tokenizer
-    from transformers import AutoConfig, Idefics3ForConditionalGeneration
-    from transformers.utils.logging import disable_progress_bar
+    Args:
+        base: a folder that training wrote, or one in the layout of the hub; or an id of the hub (`@revision` may
+            follow).
+        rubric: one of a user's own that a checkpoint of the hub shall be asked.
+        download: allow fetching it from the hub.
 
-    disable_progress_bar()
-    config = AutoConfig.from_pretrained(folder)
+    Raises:
+        BadInputError: a card that lacks something, or an architecture that the label graph does not know.
+        BundleError: not a whole checkpoint, or weights that are not those their card vouches for.
+    """
+    card = read_card(Path(base)) if (Path(base) / CARD).is_file() else None
+    folder = find_checkpoint(base, download=download, how_to_download="Add --download to fetch it from the hub.")
+    _require_known(folder)
+    opened = open_model(folder, device="cpu", dtype="float32")
+    if card is not None:
+        return Checkpoint(folder, opened.core, opened.talk, card)
+    return Checkpoint(folder, opened.core, opened.talk, describe_hub(opened, base, rubric), of_hub=True)
+
+
+def _require_known(folder: Path) -> None:
+    """Tell before the weights are read whether the label graph knows their architecture."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise BundleError(f"{folder / 'config.json'}: not a model that can be opened here ({error}).") from error
     text_type = getattr(getattr(config, "text_config", None), "model_type", None)
-    if config.model_type != "idefics3" or text_type != "llama":
+    if config.model_type not in _KNOWN or text_type != "llama":
         raise BadInputError(
-            f"{folder}: the label graph knows Idefics3 with a Llama text model (SmolVLM), "
-            f"found {config.model_type!r} with {text_type!r}"
+            f"{folder}: the label graph knows SmolVLM ({' or '.join(_KNOWN)} with a llama text model), found "
+            f"{config.model_type!r} with {text_type!r}. Let torch run it as it is: `classroom live --model {folder}`, "
+            "smaller with --quantize nf4."
         )
-    model = Idefics3ForConditionalGeneration.from_pretrained(folder, dtype="float32").eval()
-    return Checkpoint(folder, model, Tokenizer.from_file(str(folder / "tokenizer.json")), card)

@@ -19,6 +19,7 @@ _CONTRIB = "com.microsoft"
 _PRODUCT, _ATTENTION = "MatMulIntegerToFloat", "QAttention"
 _WHOLE = "whole_number_scale"
 """Scale of what is a whole number by nature."""
+_SHAPING = ("Reshape", "Transpose", "Slice")
 
 
 class _Wires:
@@ -119,7 +120,7 @@ def _pixels_of(states: Any, wires: _Wires) -> str | None:
     if cast is None:
         return None
     source = cast.input[0]
-    while (shaping := wires.maker.get(source)) is not None and shaping.op_type in ("Reshape", "Transpose"):
+    while (shaping := wires.maker.get(source)) is not None and shaping.op_type in _SHAPING:
         source = shaping.input[0]
     return str(cast.input[0]) if source not in wires.maker else None
 

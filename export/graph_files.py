@@ -18,9 +18,12 @@ from torch import Tensor, nn
 
 from export.label_graph import ScoringModel
 from monitor.bundle import GRAPH, VISION
+from monitor.errors import BadInputError
 
 PIXELS, TOKENS, OUTPUT = "pixels", "image_tokens", "label_log_probs"
 OPSET = 20
+_LARGEST_BYTES = 2**31 - 2**24
+"""One ONNX file ends at 2 GiB; its nodes take a little of that."""
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
@@ -46,13 +49,34 @@ def files_in(folder: Path) -> GraphFiles:
 
 @torch.no_grad()
 def write_graphs(model: ScoringModel, image_size: int, folder: Path) -> GraphFiles:
-    """Export both graphs in fp32 with a free batch size, into a folder that is there or not."""
+    """Export both graphs in fp32 with a free batch size, into a folder that is there or not.
+
+    Raises:
+        BadInputError: weights that do not fit into one ONNX file.
+    """
+    for part, module in (("vision", model.vision), ("text", model.label)):
+        require_fits(part, module)
     folder.mkdir(parents=True, exist_ok=True)
     files = files_in(folder)
     pixels = torch.zeros(2, image_size, image_size, 3, dtype=torch.uint8)
     _write(model.vision, pixels, (PIXELS, TOKENS), files.vision)
     _write(model.label, model.vision(pixels), (TOKENS, OUTPUT), files.label)
     return files
+
+
+def require_fits(part: str, module: nn.Module) -> None:
+    """Refuse weights that do not fit into one ONNX file.
+
+    Raises:
+        BadInputError: names the part, its size, and what runs it instead.
+    """
+    size = sum(one.numel() * one.element_size() for one in (*module.parameters(), *module.buffers()))
+    if size > _LARGEST_BYTES:
+        raise BadInputError(
+            f"its {part} part takes {size / 1e9:.1f} GB in fp32, and one ONNX file ends at {2**31 / 1e9:.1f} GB: the "
+            "label graph serves models up to SmolVLM-500M. Let torch run this one: --model, smaller with --quantize "
+            "nf4 or int8."
+        )
 
 
 def strip(path: Path) -> None:

@@ -17,7 +17,8 @@ from monitor.vlm.pieces import ANSWERED_AT_ONCE, Pieces, seen_at_once
 
 Tensors = Mapping[str, NDArray[np.generic]]
 """Of an adapter: names of graph inputs, and what to put there."""
-_TIMED_BATCH = 25
+_TIMED_BATCH, _TIMED_PX = 25, 25 * 128 * 128
+"""Crops that are timed at once: of large ones fewer, for they are seen one by one anyhow."""
 
 
 class GraphRun:
@@ -56,16 +57,17 @@ def score(files: GraphFiles, pixels: NDArray[np.uint8], adapter: Tensors | None 
 
 
 def times_per_crop_ms(graphs: Sequence[GraphFiles], pixels: NDArray[np.uint8], repeats: int = 9) -> list[float]:
-    """Processor milliseconds a crop on one core at batch 25, of each.
+    """Processor milliseconds a crop on one core, of each, at batch 25 (of crops larger than 128 pixels fewer).
 
     They run in turn and the median counts, so that others on the machine disturb all alike and little.
     """
     runs = [GraphRun(files) for files in graphs]
-    batch = np.resize(pixels, (_TIMED_BATCH, *pixels.shape[1:]))
+    size = max(2, min(_TIMED_BATCH, _TIMED_PX // pixels.shape[1] ** 2))
+    batch = np.resize(pixels, (size, *pixels.shape[1:]))
     for run in runs:
         run.score(batch)
     times_s = np.array([[_timed(run, batch) for run in runs] for _ in range(repeats)])
-    return [round(float(median_s) / _TIMED_BATCH * 1e3, 3) for median_s in np.median(times_s, axis=0)]
+    return [round(float(median_s) / size * 1e3, 3) for median_s in np.median(times_s, axis=0)]
 
 
 def _open(path: str) -> onnxruntime.InferenceSession:

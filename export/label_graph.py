@@ -18,7 +18,6 @@ from export.label_tree import LabelTree, plant
 from export.operators import rms_norm
 from export.towers import Rotary, TextLayer, VisionTower
 from monitor.errors import BadInputError
-from monitor.vlm.prompt import answer_text, prompt_text
 
 _NEVER = -1e9  # finite: a fused kernel adds it to scores, and -inf minus -inf is not a number
 
@@ -41,23 +40,17 @@ def pack(checkpoint: Checkpoint, asked: Asked) -> PackedPrompt:
     Raises:
         BadInputError: the prompt does not hold one run of image tokens between text.
     """
-    image_tokens = int(checkpoint.card["image_tokens"])
-    prompt = prompt_text(asked.question, image_tokens)
-    ids = _encode(checkpoint.tokenizer, prompt)
-    image_id = checkpoint.model.config.image_token_id
-    places = [place for place, token in enumerate(ids) if token == image_id]
+    talk, image_tokens = checkpoint.talk, int(checkpoint.card["image_tokens"])
+    ids = talk.prompt_ids(asked.question)
+    places = [place for place, token in enumerate(ids) if token == talk.image_token_id]
     if not places or len(places) != image_tokens or places[-1] - places[0] + 1 != image_tokens:
         raise BadInputError(
-            f"{checkpoint.folder}: expected {image_tokens} image tokens in one run, found {len(places)} in the prompt"
+            f"{checkpoint.folder}: expected {image_tokens} image tokens in one run, found {len(places)} in the prompt. "
+            "Is the processor another model's?"
         )
     if places[0] == 0 or places[-1] + 1 == len(ids):
         raise BadInputError(f"{checkpoint.folder}: the prompt needs text before and after the image")
-    sequences = []
-    for phrase in asked.phrases:
-        whole = _encode(checkpoint.tokenizer, prompt + answer_text(phrase))
-        if whole[: len(ids)] != ids:
-            raise BadInputError(f"{checkpoint.folder}: the phrase {phrase!r} changes the tokens of the prompt")
-        sequences.append(whole[len(ids) :])
+    sequences = [talk.answer_ids(phrase) for phrase in asked.phrases]
     return PackedPrompt(tuple(ids[: places[0]]), image_tokens, tuple(ids[places[-1] + 1 :]), plant(sequences))
 
 
@@ -150,14 +143,15 @@ class ScoringModel(nn.Module):
 
 
 def build(checkpoint: Checkpoint, rubric_id: str) -> ScoringModel:
-    """What a checkpoint's graphs for one rubric compute, as torch modules."""
-    card, packed = checkpoint.card, pack(checkpoint, checkpoint.asked(rubric_id))
-    vision = VisionTower(checkpoint.model, card["mean"], card["std"])
+    """What a checkpoint's graphs for one of its rubrics compute, as torch modules."""
+    return build_asked(checkpoint, checkpoint.asked(rubric_id))
+
+
+def build_asked(checkpoint: Checkpoint, asked: Asked) -> ScoringModel:
+    """What a checkpoint's graphs for a question and its answers compute, as torch modules."""
+    talk, packed = checkpoint.talk, pack(checkpoint, asked)
+    vision = VisionTower(checkpoint.model, talk.side_px, talk.mean, talk.std)
     return ScoringModel(vision, LabelGraph(checkpoint.model, packed)).eval()
-
-
-def _encode(tokenizer: Any, text: str) -> list[int]:
-    return list(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 @torch.no_grad()

@@ -23,6 +23,7 @@ _ELSEWHERE = (
     "mean",
     "std",
     "weights",
+    "license",
 )  # keys of the card that the manifest has already
 
 
@@ -36,7 +37,7 @@ def describe_bundle(
         "format": FORMAT,
         "model_id": f"{opened.card['model_id']}-{graphs[:8]}",
         "created_by": f"classroom-monitor {_version()}",
-        "license": "Apache-2.0",
+        "license": opened.card.get("license", "Apache-2.0"),
         "image_size": int(opened.card["image_size"]),
         "quantization": quantization,
         "vision": VISION,

@@ -27,6 +27,13 @@ _LIMITS = """\
 - It cannot see a second screen: who looks at one seems to look away."""
 
 
+_HUB_LIMITS = """\
+- It says where a student's head and eyes seem to point, one picture at a time. It knows nothing of attention, effort,
+  understanding or mood; a student who looks away may be thinking.
+- Others trained it, on pictures that this program does not know; what it was taught since is told under Training. Trust
+  the figures above, on pictures like yours, and no other."""
+
+
 def render_card(manifest: Mapping[str, Any]) -> str:
     """The README.md of a bundle."""
     figures = manifest["figures"]
@@ -58,20 +65,33 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         "## Training",
         _training(manifest["training"]),
         "## Limits",
-        _LIMITS,
+        _HUB_LIMITS if _of_hub(manifest) else _LIMITS,
         "## License",
-        f"{manifest['license']}. Weights and pictures were made by this project; nothing was downloaded.",
+        _license(manifest),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _what(manifest: Mapping[str, Any]) -> str:
+    origin = "trained from scratch on rendered students"
+    if _of_hub(manifest):
+        origin = f"exported from the checkpoint `{manifest['training']['base']}`, which others trained"
     return (
         f"A vision-language model of the SmolVLM architecture with {manifest['parameters'] / 1e6:.1f} M parameters, "
-        f"trained from scratch on rendered students. It reads a crop around one head of {manifest['image_size']} x "
+        f"{origin}. It reads a crop around one head of {manifest['image_size']} x "
         f"{manifest['image_size']} pixels and scores every answer to a question exactly, in one pass. Written by "
         f"{manifest['created_by']}; this file is generated from `manifest.json`."
     )
+
+
+def _of_hub(manifest: Mapping[str, Any]) -> bool:
+    return "architecture" in manifest["training"]  # no card of ours tells it
+
+
+def _license(manifest: Mapping[str, Any]) -> str:
+    if _of_hub(manifest):
+        return f"Of the weights: {manifest['license']}."
+    return f"{manifest['license']}. Weights and pictures were made by this project; nothing was downloaded."
 
 
 def _rubric(rubric_id: str, entry: Mapping[str, Any]) -> str:

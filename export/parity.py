@@ -18,7 +18,6 @@ from export.figures import softmax
 from export.graph_files import GraphFiles
 from export.graph_runs import score
 from monitor.errors import BundleError
-from monitor.vlm.prompt import answer_text, prompt_text
 
 AGREEMENT = 0.99
 """At least this share of crops must keep their label."""
@@ -66,13 +65,10 @@ def require(what: str, parity: Parity, bar: float = AGREEMENT) -> None:
 @torch.no_grad()
 def plain_scores(checkpoint: Checkpoint, asked: Asked, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Score every label one by one with plain transformers: (N, labels), the truth that a graph must match."""
-    model, tokenizer, card = checkpoint.model, checkpoint.tokenizer, checkpoint.card
-    mean, std = (torch.tensor(card[key])[:, None, None] for key in ("mean", "std"))
-    images = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
-    prompt = prompt_text(asked.question, int(card["image_tokens"]))
-    start = len(_encode(tokenizer, prompt))
+    talk = checkpoint.talk
+    images, prompt = talk.pixels(list(pixels)).values, talk.prompt_ids(asked.question)
     columns = [
-        _label_scores(model, _encode(tokenizer, prompt + answer_text(phrase)), start, images)
+        _label_scores(checkpoint.model, prompt + talk.answer_ids(phrase), len(prompt), images)
         for phrase in asked.phrases
     ]
     return torch.stack(columns, dim=1).numpy()
@@ -104,12 +100,8 @@ def require_close(what: str, expected: NDArray[np.float32], found: NDArray[np.fl
 
 
 def _label_scores(model: Any, ids: Sequence[int], start: int, images: torch.Tensor) -> torch.Tensor:
-    """(N,) sum of the log-probabilities of ids[start:] after ids[:start]."""
+    """(N,) sum of the log-probabilities of ids[start:] after ids[:start], of images (N, 1, 3, S, S)."""
     batch = torch.tensor(ids).expand(len(images), -1)
-    logits = model(input_ids=batch, pixel_values=images[:, None]).logits.log_softmax(-1)
+    logits = model(input_ids=batch, pixel_values=images).logits.log_softmax(-1)
     told: torch.Tensor = logits[:, :-1].gather(2, batch[:, 1:, None])[..., 0]
     return told[:, start - 1 :].sum(1)
-
-
-def _encode(tokenizer: Any, text: str) -> list[int]:
-    return list(tokenizer.encode(text, add_special_tokens=False).ids)

@@ -61,12 +61,13 @@ class VisionLayer(nn.Module):
 class VisionTower(nn.Module):
     """Pixels to image tokens in the text model's space."""
 
-    def __init__(self, model: Any, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, model: Any, side_px: int, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Take the weights of a model that reads squares of `side_px`, normalised by `mean` and `std` (of 0 to 1)."""
         super().__init__()
         vision, config = model.model.vision_model, model.config.vision_config
         if config.hidden_act not in ("gelu_pytorch_tanh", "gelu_new"):
             raise ValueError(f"the vision tower knows gelu_pytorch_tanh only, found {config.hidden_act!r}")
-        self.patch_px, self.side = config.patch_size, config.image_size // config.patch_size
+        self.patch_px, self.side = config.patch_size, side_px // config.patch_size
         self.shuffle = model.config.scale_factor
         self.embed = _pixel_projection(vision.embeddings.patch_embedding, std)
         shift = _pixel_shift(vision.embeddings.patch_embedding, mean, std)
@@ -79,6 +80,8 @@ class VisionTower(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, S, S, 3) uint8 RGB to (B, image tokens, text width)."""
         side, patch = self.side, self.patch_px
+        if pixels.shape[1] > side * patch:  # a border narrower than a patch is not looked at
+            pixels = pixels[:, : side * patch, : side * patch]
         patches = pixels.reshape(-1, side, patch, side, patch * 3).transpose(2, 3)  # B, row, column, y, x * 3
         states = self.embed(patches.reshape(-1, side * side, patch * patch * 3).float()) + self.positions
         for layer in self.layers:

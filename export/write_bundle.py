@@ -31,33 +31,40 @@ from export.quantize import METHODS
 from export.staging import require_replaceable, staged_folder
 from export.trainable import require_same_labels, write_trainable
 from monitor.bundle import MANIFEST, open_bundle
+from monitor.errors import BadInputError
+from monitor.rubric import Rubric
 from monitor.vlm.checkpoint.files import hash_base
+
+DEFAULT_RUBRIC = "attention"
+TOKENIZER = "tokenizer.json"
 
 
 def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a bar that tests lower
-    checkpoint: Path,
+    checkpoint: str | Path,
     heldout: Path,
     out: Path,
     *,
     measured: Mapping[str, Path] | None = None,
     trainable: Path | None = None,
-    rubric_id: str = "attention",
+    rubric: Rubric | None = None,
     methods: Sequence[str] = tuple(METHODS),
     vision_adapters: bool = False,
     min_agreement: float = parity.AGREEMENT,
+    download: bool = False,
 ) -> dict[str, Any]:
     """Write the bundle of a checkpoint and return its manifest.
 
     Args:
-        checkpoint: folder that the trainer wrote.
+        checkpoint: folder that the trainer wrote, or a SmolVLM of the hub: a folder in its layout, or its id.
         heldout: folder of shards with people the model never saw; half calibrate, half are reported.
         out: the bundle's folder; an older bundle there is replaced once the new one is whole.
         measured: name -> folder of more pictures to measure on, shards or stills with a table.
         trainable: folder for the weights in half precision, to go on training from; None = not written.
-        rubric_id: which of the checkpoint's rubrics.
+        rubric: what it shall be asked; None = "attention". A checkpoint of ours must have been trained for it.
         methods: quantizations to measure; see `export.candidates` for which is taken.
         vision_adapters: inputs for adapters in the vision graph too; all pictures cost some percent more then.
         min_agreement: share of held-out crops whose label must stay; below it there is no bundle.
+        download: allow fetching the checkpoint from the hub.
 
     Raises:
         BadInputError: an unusable checkpoint, held-out folder or folder to measure on.
@@ -66,8 +73,10 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
     require_replaceable(out, MANIFEST)
     if trainable is not None:
         require_replaceable(trainable, CARD)
-    opened = open_checkpoint(checkpoint)
-    asked = opened.asked(rubric_id)
+    opened = open_checkpoint(checkpoint, rubric, download=download)
+    if trainable is not None and opened.of_hub:
+        raise BadInputError(f"--trainable: {opened.folder} is of the hub and can be trained on as it is. Leave it out.")
+    asked = opened.asked(rubric.rubric_id if rubric else DEFAULT_RUBRIC)
     side_px = int(opened.card["image_size"])
     crops = read_heldout(heldout, asked.labels, side_px)
     others = {name: read_measured(place, asked.labels, side_px) for name, place in (measured or {}).items()}
@@ -88,12 +97,13 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
         }
         if trainable is not None:
             halves = stack.enter_context(staged_folder(trainable))
-            weights = write_trainable(checkpoint, halves)
+            weights = write_trainable(opened.folder, halves)
             figures["trainable"] = {**weights, **require_same_labels(halves, asked, crops.pixels[crops.clear], direct)}
         for graph in (chosen.files.vision, chosen.files.label):
             shutil.copyfile(graph, folder / graph.name)
-        shutil.copyfile(checkpoint / "tokenizer.json", folder / "tokenizer.json")
-        bases = [hash_base(one) for one in (checkpoint, *([] if trainable is None else [halves]))]
+        if (opened.folder / TOKENIZER).is_file():
+            shutil.copyfile(opened.folder / TOKENIZER, folder / TOKENIZER)
+        bases = [hash_base(one) for one in (opened.folder, *([] if trainable is None else [halves]))]
         manifest = describe_bundle(opened, asked, calibration, chosen.method, folder)
         manifest |= {"bases": bases, "figures": figures}
         (folder / "README.md").write_text(render_card(manifest), encoding="utf-8", newline="\n")

@@ -85,4 +85,5 @@ def _talk(opened: Opened) -> Talk:
     if not isinstance(talk, EmbeddedTalk):
         return talk
     sizes = talk.side_px, talk.image_tokens
-    return EmbeddedTalk(talk.tokenizer, *sizes, processor=EmbeddedProcessor(talk.tokenizer, *sizes))
+    processor = EmbeddedProcessor(talk.tokenizer, *sizes)
+    return EmbeddedTalk(talk.tokenizer, *sizes, processor, mean=talk.mean, std=talk.std)

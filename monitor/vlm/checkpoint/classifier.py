@@ -20,6 +20,7 @@ from monitor.rubric import Rubric
 from monitor.schema import Crop, Image, Prediction
 from monitor.vlm.checkpoint.asking import Asking
 from monitor.vlm.checkpoint.card import Card
+from monitor.vlm.checkpoint.files import name_of
 from monitor.vlm.checkpoint.opening import Opened, open_model
 from monitor.vlm.checkpoint.sight import Pixels
 from monitor.vlm.classifier import prediction_of, square_of
@@ -122,18 +123,13 @@ def open_classifier(
     opened = open_model(
         base, quantize=quantize, download=download, how_to_download="Add --download to fetch it from the hub."
     )
-    name = opened.card.model_id if opened.card else _short_name(base)
+    name = opened.card.model_id if opened.card else name_of(base)
     model_id = f"{name}@{opened.sha256[:12]}" + (f"+{quantize}" if quantize else "")
     classifier = CheckpointClassifier(opened, rubric, model_id)
     if model == EMBEDDED:  # the same weights as in the bundle beside them, where they were calibrated
         calibrated = open_bundle().trained_for(rubric)
         classifier.temperature, classifier.abstain_threshold = calibrated.temperature, calibrated.abstain_threshold
     return classifier
-
-
-def _short_name(base: str) -> str:
-    """The last part of a path or id, without a revision: what was opened is told by its hash."""
-    return Path(base.partition("@")[0] if not Path(base).exists() else base).resolve().name
 
 
 def _trained_for(card: Card | None, rubric: Rubric, model_id: str) -> dict[str, Any]:

@@ -17,6 +17,11 @@ from monitor.vlm.checkpoint.card import CARD_FILE
 _WANTED = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
 
 
+def name_of(base: str | Path) -> str:
+    """The last part of a path or id, without a revision: what was opened is told by its hash."""
+    return Path(str(base).partition("@")[0] if not Path(base).exists() else base).resolve().name
+
+
 def hash_files(paths: list[Path]) -> str:
     """One sha256 over names and contents."""
     return hash_digests({path.name: _digest(path) for path in paths})

@@ -147,6 +147,6 @@ def _talk(folder: Path, core: Any, card: Card | None, side_px: int | None) -> Ta
     """How this base is spoken to: the embedded model's own way where it has a card, else its chat template."""
     if card is not None:
         tokenizer = for_transformers(load_tokenizer(folder / "tokenizer.json"))
-        return EmbeddedTalk(tokenizer, card.image_size, card.image_tokens)
+        return EmbeddedTalk(tokenizer, card.image_size, card.image_tokens, mean=card.mean, std=card.std)
     image_token_id = int(core.config.image_token_id)
     return ChatTalk(open_processor(folder, core.config.model_type, image_token_id), image_token_id, side_px)

@@ -32,6 +32,9 @@ class Talk(Protocol):
     processor: Any
     """Text and pictures together, as transformers has it; None for the embedded model at run time."""
     side_px: int
+    mean: Sequence[float]
+    """Of each channel, 0 to 1: what `pixels` takes off a square of bytes / 255, before it divides by `std`."""
+    std: Sequence[float]
     image_token_id: int
     pad_token_id: int
 
@@ -64,14 +67,27 @@ def normalise_floats(pixels: Tensor) -> Tensor:
 
 def square_pixels(images_rgb: Sequence[NDArray[np.uint8]], side_px: int) -> Tensor:
     """Normalised pictures (B, 3, S, S) from any cut-outs, prepared as at run time."""
+    return normalise(_squares(images_rgb, side_px))
+
+
+def _squares(images_rgb: Sequence[NDArray[np.uint8]], side_px: int) -> Tensor:
     square = np.stack([fit_square(image, side_px) for image in images_rgb])
-    return normalise(torch.from_numpy(square).permute(0, 3, 1, 2))
+    return torch.from_numpy(square).permute(0, 3, 1, 2)
 
 
 class EmbeddedTalk:
     """The embedded model: `monitor.vlm.prompt`, its own tokenizer, `fit_square`."""
 
-    def __init__(self, tokenizer: Any, image_size: int, image_tokens: int, processor: Any = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        image_size: int,
+        image_tokens: int,
+        processor: Any = None,
+        *,
+        mean: Sequence[float] = (MEAN,) * 3,
+        std: Sequence[float] = (STD,) * 3,
+    ) -> None:
         """Join the parts.
 
         Args:
@@ -79,7 +95,10 @@ class EmbeddedTalk:
             image_size: side of the model's pictures, pixels.
             image_tokens: how many markers a picture becomes.
             processor: the same under the interface of transformers, for whoever trains with it.
+            mean: of its card.
+            std: of its card.
         """
+        self.mean, self.std = mean, std
         self.tokenizer = tokenizer
         self.processor = processor
         self.side_px = image_size
@@ -89,7 +108,8 @@ class EmbeddedTalk:
 
     def pixels(self, images_rgb: Sequence[NDArray[np.uint8]]) -> Pixels:
         """See `Talk`."""
-        return Pixels(square_pixels(images_rgb, self.side_px)[:, None])
+        mean, std = (torch.tensor(one)[:, None, None] for one in (self.mean, self.std))
+        return Pixels(((_squares(images_rgb, self.side_px) / 255.0 - mean) / std)[:, None])
 
     def prompt_ids(self, question: str) -> list[int]:
         """See `Talk`."""
@@ -132,6 +152,7 @@ class ChatTalk:
         pad = tokenizer.pad_token_id
         self.pad_token_id: int = tokenizer.eos_token_id if pad is None else pad
         self.side_px, self._how = _picture_size(processor.image_processor, side_px)
+        self.mean, self.std = _colours(processor.image_processor)
         self._prompts: dict[str, list[int]] = {}
 
     def pixels(self, images_rgb: Sequence[NDArray[np.uint8]]) -> Pixels:
@@ -194,6 +215,14 @@ def _picture_size(processor: Any, side_px: int | None) -> tuple[int, dict[str, A
         return int(_edge(processor.max_image_size)), {"do_image_splitting": False, "do_resize": False}
     size = getattr(processor, "crop_size", None) if getattr(processor, "do_center_crop", False) else processor.size
     return int(_edge(size)), {"do_resize": False, "do_center_crop": False}
+
+
+def _colours(processor: Any) -> tuple[Sequence[float], Sequence[float]]:
+    """Mean and deviation of the channels of pictures from 0 to 1, by the processor's own steps."""
+    scale = 255.0 * (float(processor.rescale_factor) if getattr(processor, "do_rescale", True) else 1.0)
+    plain = not getattr(processor, "do_normalize", True)
+    mean, std = ([0.0] * 3, [1.0] * 3) if plain else (processor.image_mean, processor.image_std)
+    return [float(one) / scale for one in mean], [float(one) / scale for one in std]
 
 
 def _edge(size: Any) -> int:
