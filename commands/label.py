@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from commands.options import (
+    AdapterOption,
     BundleOption,
     DownloadOption,
     ModelOption,
@@ -37,6 +38,7 @@ def label(
     bundle: BundleOption = None,
     models: ModelsOption = None,
     model: ModelOption = None,
+    adapter: AdapterOption = None,
     quantize: QuantizeOption = None,
     download: DownloadOption = False,
 ) -> None:
@@ -50,6 +52,7 @@ def label(
         bundle=bundle,
         models=models,
         model=model,
+        adapter=adapter,
         quantize=quantize,
         download=download,
     )

@@ -10,6 +10,7 @@ import typer
 
 from commands.options import (
     DEFAULT_PORT,
+    AdapterOption,
     BundleOption,
     DownloadOption,
     LayoutOption,
@@ -41,6 +42,7 @@ def live(
     bundle: BundleOption = None,
     models: ModelsOption = None,
     model: ModelOption = None,
+    adapter: AdapterOption = None,
     quantize: QuantizeOption = None,
     download: DownloadOption = False,
     listen: Annotated[str, typer.Option(help="webrtc: where publishers connect, HOST:PORT.")] = DEFAULT_LISTEN,
@@ -73,6 +75,7 @@ def live(
         models=models,
         ingest=ingest,
         model=model,
+        adapter=adapter,
         quantize=quantize,
         download=download,
     )

@@ -31,6 +31,10 @@ ModelOption = Annotated[
         show_default=False,
     ),
 ]
+AdapterOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of an adapter for --model, as PEFT or `classroom train` wrote it.", show_default=False),
+]
 QuantizeOption = Annotated[str | None, typer.Option(help="nf4 or int8, for --model.", show_default=False)]
 DownloadOption = Annotated[
     bool, typer.Option("--download", help="Fetch the checkpoint from the hub if it is not on this machine.")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from commands.options import (
+    AdapterOption,
     BundleOption,
     DownloadOption,
     LayoutOption,
@@ -31,6 +32,7 @@ def score(
     bundle: BundleOption = None,
     models: ModelsOption = None,
     model: ModelOption = None,
+    adapter: AdapterOption = None,
     quantize: QuantizeOption = None,
     download: DownloadOption = False,
     restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run in the same folder.")] = False,
@@ -44,7 +46,16 @@ def score(
     from monitor.score import score_recordings
 
     settings = MonitorSettings(
-        rate, rubric, layout, research, bundle, models=models, model=model, quantize=quantize, download=download
+        rate,
+        rubric,
+        layout,
+        research,
+        bundle,
+        models=models,
+        model=model,
+        adapter=adapter,
+        quantize=quantize,
+        download=download,
     )
     with media_bars(quiet) as report:
         result = score_recordings(recordings, out, settings, report=report, restart=restart)

@@ -55,6 +55,8 @@ class MonitorSettings:
     """A checkpoint to run by torch in the bundle's place: a folder, an id of the hub, or "embedded"."""
     quantize: str | None = None
     """One of QUANTIZATIONS, for that checkpoint; None runs it as it is."""
+    adapter: Path | None = field(default=None, kw_only=True)
+    """Folder of an adapter for that checkpoint, as PEFT or `classroom train` wrote it."""
     download: bool = False
     """Allow fetching that checkpoint from the hub."""
 
@@ -81,8 +83,9 @@ class MonitorSettings:
             raise BadInputError("--model and --bundle: give one of them, found both")
         if self.quantize is not None and self.quantize not in QUANTIZATIONS:
             raise BadInputError(f"--quantize must be one of {', '.join(QUANTIZATIONS)}, found {self.quantize!r}")
-        if self.model is None and (self.quantize is not None or self.download):
-            option = "--quantize" if self.quantize is not None else "--download"
+        alone = {"--adapter": self.adapter, "--quantize": self.quantize, "--download": self.download or None}
+        option = next((name for name, value in alone.items() if value is not None), None)
+        if self.model is None and option:
             raise BadInputError(f"{option} needs a checkpoint: add --model FOLDER or an id of the hub")
 
     @property

@@ -42,6 +42,7 @@ def choose_classifier(settings: MonitorSettings, rubric: Rubric) -> Classifier:
     return open_classifier(
         settings.model,
         rubric,
+        adapter=settings.adapter,
         quantize=settings.quantize,
         download=settings.download,
         threads=inference_threads(),

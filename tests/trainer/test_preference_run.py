@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from monitor.errors import BadInputError
+from monitor.vlm.checkpoint.adapters import read_manifest
 from tests.trainer.configs import CONFIGS, with_changes
 from tests.trainer.policies import write_base
 from tests.trainer.shards import write_shard
 from trainer.pairs import read_pairs
-from trainer.policy.adapter import read_manifest
 from trainer.preference_run import train_preference_run
 from trainer.round_people import read_people
 from trainer.round_settings import read_rounds

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 
 from monitor.errors import BadInputError
+from monitor.vlm.checkpoint.adapters import put_adapter, read_manifest
 from monitor.vlm.checkpoint.opening import Opened, open_model
 from monitor.vlm.checkpoint.talk import EmbeddedTalk, Talk
-from trainer.policy.adapter import Origin, put_adapter, read_manifest, with_adapter
+from trainer.policy.adapter import Origin, with_adapter
 from trainer.policy.lora import TRAINABLE, LoraSettings, Trainable, add_lora, open_for_training
 from trainer.policy.policy import Policy
 from trainer.policy.processor import EmbeddedProcessor

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from monitor.errors import BadInputError
+from monitor.vlm.checkpoint.adapters import read_manifest
 from trainer.model import CARD_FILE, Card, Checkpoint, save_checkpoint
-from trainer.policy.adapter import read_manifest
 from trainer.policy.load import load_policy
 from trainer.tokenizer import load_tokenizer
 
