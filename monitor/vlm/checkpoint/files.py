@@ -6,7 +6,6 @@ Safetensors only, nothing downloaded unless asked. This file opens no model.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,8 @@ from monitor.errors import BundleError
 from monitor.vlm.checkpoint.card import CARD_FILE
 
 _WANTED = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
+_UNWANTED = ("*/*",)
+"""Folders of a repository hold the model in other forms."""
 
 
 def name_of(base: str | Path) -> str:
@@ -112,35 +113,45 @@ def _require_one(folder: Path, what: str, names: tuple[str, ...]) -> None:
 
 
 def _from_hub(name: str, download: bool, how_to_download: str) -> Path:
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError
 
     repository, _, revision = name.partition("@")
     try:
         found = snapshot_download(
-            repository, revision=revision or None, local_files_only=not download, allow_patterns=list(_WANTED)
+            repository,
+            revision=revision or None,
+            local_files_only=not download,
+            allow_patterns=list(_WANTED),
+            ignore_patterns=list(_UNWANTED),
         )
     except HFValidationError as error:
         raise BundleError(f"{name}: no such folder, and no id of the hub either.") from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except Exception as error:  # what breaks a connection is of another class in each version of the library
+        why = f"It could not be fetched from the hub either ({str(error).strip().partition(chr(10))[0]})."
         raise BundleError(
-            f"{name}: no such folder, and not on this machine. "
-            + ("It could not be fetched from the hub either." if download else how_to_download)
+            f"{name}: no such folder, and not on this machine. {why if download else how_to_download}"
         ) from error
     return Path(found)
 
 
 def _check_name(path: Path, found: str) -> None:
-    """The hub's cache names a large file by its sha256: then its bytes must be those."""
+    """The hub's cache names a large file by its sha256, a small one by git's hash: then its bytes must be those."""
     stored = path.resolve()
     expected = stored.name
-    if stored.parent.name != "blobs" or not re.fullmatch("[0-9a-f]{64}", expected) or found == expected:
+    if stored.parent.name != "blobs" or not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", expected):
         return
-    raise BundleError(
-        f"{path}: changed or damaged: expected sha256 {expected[:12]}…, as the hub's cache names it, found "
-        f"{found[:12]}…. Delete it and fetch it again."
-    )
+    kind = "sha256" if len(expected) == 64 else "git hash"
+    found = found if kind == "sha256" else _git_hash(stored.read_bytes())
+    if found != expected:
+        raise BundleError(
+            f"{path}: changed or damaged: expected {kind} {expected[:12]}…, as the hub's cache names it, found "
+            f"{found[:12]}…. Delete {stored} and fetch it again."
+        )
+
+
+def _git_hash(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def _digest(path: Path) -> str:
