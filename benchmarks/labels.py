@@ -107,7 +107,7 @@ def compare(bundle: Bundle, rubric: Rubric, checkpoint: Path, threads: int, repe
 
     generator = Generator(checkpoint, open_checkpoint(checkpoint).asked(rubric.rubric_id), threads)
     classifier = BundledClassifier(bundle, rubric, threads)
-    pixels = _pixels(max(_GENERATED), bundle.image_size)
+    pixels = random_pixels(max(_GENERATED), bundle.image_size)
     batches = [pixels[:size] for size in (*_LABELLED, *_GENERATED)]
     answerers: list[Callable[[Any], object]] = [classifier.probabilities] * len(_LABELLED)
     answerers += [generator.answer] * len(_GENERATED)
@@ -122,24 +122,13 @@ def compare_shape(name: str, rubric: Rubric, threads: int, batch: int, repeats: 
     from benchmarks.generation import Generator, crops_per_s
     from benchmarks.smolvlm_shapes import SHAPES, write_random
     from export.checkpoint import open_checkpoint
-    from export.fold import fold_norms
-    from export.fuse import fuse_attention
-    from export.graph_files import write_graphs
     from export.graph_runs import GraphRun
-    from export.label_graph import build
-    from export.quantize import quantize
 
-    pixels = _pixels(batch, SHAPES[name].image_size)
+    pixels = random_pixels(batch, SHAPES[name].image_size)
     with tempfile.TemporaryDirectory() as scratch:
         folder = write_random(Path(scratch) / "random", SHAPES[name], rubric)
-        opened = open_checkpoint(folder)
-        asked = opened.asked(rubric.rubric_id)
-        model = build(opened, rubric.rubric_id)
-        model.vision = fold_norms(model.vision)
-        plain = write_graphs(model, SHAPES[name].image_size, Path(scratch) / "fp32")
-        del opened, model
-        small = quantize("int8-static", plain, Path(scratch) / "int8", pixels)
-        fuse_attention(small.vision)
+        asked = open_checkpoint(folder).asked(rubric.rubric_id)
+        small = static_graphs(folder, rubric, pixels, Path(scratch))
         size_mb = small.size_bytes / 1e6
         run = GraphRun(small, threads)
         generator = Generator(folder, asked, threads)
@@ -154,6 +143,23 @@ def compare_shape(name: str, rubric: Rubric, threads: int, batch: int, repeats: 
     return {**_ratios(tag, [ours], theirs), f"mb{tag}": round(size_mb, 1), f"batch{tag}": batch}
 
 
+def static_graphs(checkpoint: Path, rubric: Rubric, pixels: np.ndarray[Any, np.dtype[np.uint8]], folder: Path) -> Any:
+    """Write a checkpoint's graphs in static int8, calibrated on crops (B, S, S, 3): export.graph_files.GraphFiles."""
+    from export.checkpoint import open_checkpoint
+    from export.fold import fold_norms
+    from export.fuse import fuse_attention
+    from export.graph_files import write_graphs
+    from export.label_graph import build
+    from export.quantize import quantize
+
+    model = build(open_checkpoint(checkpoint), rubric.rubric_id)
+    model.vision = fold_norms(model.vision)
+    plain = write_graphs(model, pixels.shape[1], folder / "fp32")
+    small = quantize("int8-static", plain, folder / "int8", pixels)
+    fuse_attention(small.vision)
+    return small
+
+
 def _ratios(tag: str, ours: list[float], theirs: list[float]) -> dict[str, Any]:
     return {
         f"ratio{tag}": round(max(ours) / max(theirs), 2),
@@ -163,7 +169,8 @@ def _ratios(tag: str, ours: list[float], theirs: list[float]) -> dict[str, Any]:
     }
 
 
-def _pixels(count: int, side_px: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def random_pixels(count: int, side_px: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Crops (count, side, side, 3) RGB, already scaled; the cost does not depend on what they show."""
     return np.random.default_rng(0).integers(0, 256, (count, side_px, side_px, 3), dtype=np.uint8)
 
 
