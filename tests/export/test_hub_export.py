@@ -30,13 +30,13 @@ from monitor.errors import BadInputError
 from monitor.rubric import Rubric, load_rubric, parse_rubric
 from monitor.vlm.bundled import BundledClassifier
 from monitor.vlm.checkpoint.classifier import open_classifier
-from tests.export.adapters import write_adapter
 from tests.export.checkpoints import random_pixels, write_shards
 from tests.galleries import person_picture
 from tests.monitor.checkpoints import as_crops
 from tests.smolvlm_hub import LAYOUTS, write_smolvlm
 from tests.trainer.policies import write_hub_model
-from trainer.policy import load_policy
+from trainer.policy import LoraSettings, load_policy
+from trainer.policy.merge import merge_adapter
 
 RUBRIC_TOML = """
 id = "gaze"
@@ -55,7 +55,9 @@ EXACT = 1e-4
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_smolvlm(tmp_path_factory.mktemp("hub") / "SmolVLM-Tiny-Instruct", seed=7)
+    folder = write_smolvlm(tmp_path_factory.mktemp("hub") / "SmolVLM-Tiny-Instruct", seed=7)
+    (folder / "README.md").write_text("---\nlibrary_name: transformers\nlicense: mit\n---\n# Tiny\n", encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,15 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def classroom(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "classroom", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+def write_learned(hub: Path, folder: Path) -> Path:
+    """An adapter as the trainer writes it, with numbers large enough to change answers."""
+    policy = load_policy(hub, trainable="lora", lora=LoraSettings(rank=2))
+    with torch.no_grad():
+        for parameter in policy.trained().values():
+            parameter.normal_(0, 0.2)
+    return policy.save_adapter(folder, {"rubric_id": "gaze"})
 
 
 def opened_for(folder: Path) -> Checkpoint:
@@ -184,6 +195,7 @@ def test_the_bundle_answers_as_the_torch_route_and_tells_where_it_comes_from(hub
     assert quantized["int8-static"]["crops"] == 40
     said = np.sum(bundle.manifest["figures"]["heldout"]["confusion"], axis=0)
     assert np.count_nonzero(said) == 3, "it does not say the same of all"
+    assert bundle.manifest["license"] == "mit"
     assert bundle.manifest["training"]["base"] == "SmolVLM-Tiny-Instruct"
     assert bundle.model_id.startswith("SmolVLM-Tiny-Instruct-")
     card = (bundle_folder / "README.md").read_text(encoding="utf-8")
@@ -197,16 +209,30 @@ def test_the_bundle_answers_as_the_torch_route_and_tells_where_it_comes_from(hub
         np.testing.assert_allclose(list(one.probabilities.values()), list(other.probabilities.values()), atol=0.05)
 
 
-def test_an_adapter_of_a_hub_checkpoint_goes_over_its_bundle(
+def test_what_the_trainer_learned_on_a_hub_checkpoint_goes_over_its_bundle(
     hub: Path, bundle_folder: Path, few: Path, tmp_path: Path
 ) -> None:
-    peft = write_adapter(hub, tmp_path / "peft", strength=0.2)
-    manifest = export_adapter(peft, hub, bundle_folder, few, tmp_path / "a1", rubric_id="gaze", min_agreement=0.0)
+    learned = write_learned(hub, tmp_path / "learned")
+    manifest = export_adapter(learned, hub, bundle_folder, few, tmp_path / "a1", rubric_id="gaze", min_agreement=0.0)
     assert manifest["figures"]["parity"]["worst_log_prob_gap_to_peft"] < 1e-3
     bundle, pixels = open_bundle(bundle_folder), random_pixels(6, LAYOUTS["small"].image_size, seed=6)
     base = BundledClassifier(bundle, RUBRIC)
     wearing = base.swapped(open_adapter(tmp_path / "a1", bundle))
     assert np.abs(wearing.probabilities(pixels) - base.probabilities(pixels)).max() > 0.01
+
+
+def test_a_merged_hub_checkpoint_answers_as_base_and_adapter_and_tells_what_it_learned(
+    hub: Path, tmp_path: Path
+) -> None:
+    learned = write_learned(hub, tmp_path / "learned")
+    opened = opened_for(merge_adapter(hub, learned, tmp_path / "merged", "final"))
+    assert opened.of_hub
+    assert opened.card["training"]["story"] == {"rubric_id": "gaze"}
+    pixels = random_pixels(3, LAYOUTS["small"].image_size, seed=9)
+    expected = open_classifier(str(hub), RUBRIC, adapter=learned).log_probabilities([one[:, :, ::-1] for one in pixels])
+    with torch.no_grad():
+        found = build(opened, "gaze")(torch.from_numpy(pixels)).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 def test_the_label_command_takes_the_bundle(bundle_folder: Path, rubric_file: Path, picture: Path) -> None:
