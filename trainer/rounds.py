@@ -136,7 +136,8 @@ class _Loop:
             "final": dict(outcome.final),
         }
         write_json(self.out / SUMMARY_FILE, summary)
-        self.tell(f"Stopped: {stopped}. Champion: {self._name(champion)}.")
+        why = stopped.partition(" (")[0]  # the reasons were told with their round
+        self.tell(f"Stopped: {why}. Champion: {self._name(champion)}.")
         return outcome
 
     def _round(self, number: int, parent: Path | None) -> RoundManifest | None:
@@ -195,4 +196,4 @@ class _Loop:
         if selection:
             before, after = selection["champion"]["macro_f1"], selection["challenger"]["macro_f1"]
             verdict = f"macro-F1 {before} to {after}, {verdict}"
-        self.tell(f"Round {one.round}: {verdict}.")
+        self.tell(f"Round {one.round}: {verdict.rstrip('.')}.")
