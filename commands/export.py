@@ -10,12 +10,17 @@ import typer
 from commands.extras import require
 from commands.options import DownloadOption, ResearchOption, RubricOption
 
+HeldoutOption = Annotated[
+    Path,
+    typer.Option(help="Folder of people the model never saw, to calibrate and compare on: renders, or labels.csv."),
+]
+
 
 def export_command(
     checkpoint: Annotated[
         str, typer.Argument(help="Folder of a trained checkpoint, or a SmolVLM of the hub: folder or id.")
     ],
-    heldout: Annotated[Path, typer.Option(help="Folder of held-out renders, for calibration and parity.")],
+    heldout: HeldoutOption,
     out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
     measure: Annotated[
         list[str] | None,
@@ -27,6 +32,10 @@ def export_command(
     vision_adapters: Annotated[
         bool, typer.Option("--vision-adapters", help="Take adapters that change seeing too; pictures cost more then.")
     ] = False,
+    most: Annotated[
+        int | None,
+        typer.Option(min=20, help="Look at no more pictures of each set: large models take seconds each."),
+    ] = None,
     rubric: RubricOption = "attention",
     research: ResearchOption = False,
     download: DownloadOption = False,
@@ -45,6 +54,7 @@ def export_command(
         trainable=trainable,
         rubric=load_rubric(rubric, research=research),
         vision_adapters=vision_adapters,
+        most=most,
         download=download,
     )
     typer.echo(f"Bundle written to {out}" + (f", trainable weights to {trainable}" if trainable else ""))
@@ -53,7 +63,7 @@ def export_command(
 def export_adapter_command(
     adapter: Annotated[Path, typer.Argument(help="Folder of a LoRA adapter, as training or PEFT wrote it.")],
     checkpoint: Annotated[str, typer.Option(help="The checkpoint that it was trained on: folder, or id of the hub.")],
-    heldout: Annotated[Path, typer.Option(help="Folder of held-out renders, for calibration and parity.")],
+    heldout: HeldoutOption,
     out: Annotated[Path, typer.Option(help="Folder to write; its name is the adapter's.")],
     bundle: Annotated[
         Path | None, typer.Option(help="Folder of the bundle that it lies over; the shipped one by default.")

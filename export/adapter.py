@@ -21,7 +21,7 @@ from export.adapter_tensors import Lora, fitted, read_lora
 from export.checkpoint import Asked, Checkpoint, open_checkpoint
 from export.graph_files import GraphFiles, write_graphs
 from export.graph_runs import score
-from export.heldout import Heldout, read_heldout
+from export.heldout import Heldout, read_measured
 from export.heldout_report import calibrate_and_report
 from export.label_graph import LabelGraph, ScoringModel, build_asked, pack
 from export.lora_inputs import FULL, add_inputs, find_sites, places_in, prefix_inputs
@@ -58,7 +58,8 @@ def export_adapter(  # noqa: PLR0913  # four folders, and what a registry wants 
         checkpoint: what it was trained on, folder or id of the hub; the bundle's own, or the trainable weights that
             were published with it.
         bundle: folder of the base; None is the shipped one. It is read only.
-        heldout: shards with people that nobody trained on, or pictures read already; half calibrate.
+        heldout: people that nobody trained on, shards or stills with a table, or pictures read already; half
+            calibrate.
         out: folder of the adapter; its name is the adapter's. An older adapter there is replaced.
         rubric_id: the rubric it was trained for.
         lineage: what it learned from, as the registry shows it: parent, round, data_sha256, lectures, annotators and
@@ -75,7 +76,7 @@ def export_adapter(  # noqa: PLR0913  # four folders, and what a registry wants 
     asked = _require_base(base, opened, rubric_id)
     crops = heldout
     if isinstance(crops, Path):
-        crops = read_heldout(crops, asked.labels, base.image_size)
+        crops = read_measured(crops, asked.labels, base.image_size)
     files = GraphFiles(base.path / str(base.vision), base.path / base.rubrics[rubric_id].graph)
     plain = build_asked(opened, asked)
     lora = read_lora(adapter, opened.model, hash_base(opened.folder))

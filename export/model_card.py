@@ -108,7 +108,8 @@ def _rubric(rubric_id: str, entry: Mapping[str, Any]) -> str:
 def _sources(figures: Mapping[str, Any]) -> str:
     """What each set is, before its figures."""
     heldout = card_tables.recipes(figures["heldout_recipe"])
-    lines = [f"- held-out: rendered people the model never saw{', recipe ' + heldout if heldout else ''}."]
+    whom = f"rendered people the model never saw, recipe {heldout}" if heldout else "people the model never saw"
+    lines = [f"- held-out: {whom}."]
     for name, found in figures.get("measured_recipes", {}).items():
         what = f"rendered people, recipe {card_tables.recipes(found)}" if found else "pictures with labels given by eye"
         lines.append(f"- {name}: {what}. Nothing was trained, tuned or calibrated on them.")

@@ -21,7 +21,7 @@ from export.candidates import Candidate, quantize_best
 from export.checkpoint import CARD, Asked, Checkpoint, open_checkpoint
 from export.figures import softmax
 from export.graph_runs import score
-from export.heldout import Heldout, read_heldout, read_measured, read_recipe
+from export.heldout import Heldout, read_measured, read_recipe
 from export.heldout_report import calibrate_and_report
 from export.manifest import describe_bundle, write_manifest
 from export.measure import measure
@@ -50,13 +50,14 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
     methods: Sequence[str] = tuple(METHODS),
     vision_adapters: bool = False,
     min_agreement: float = parity.AGREEMENT,
+    most: int | None = None,
     download: bool = False,
 ) -> dict[str, Any]:
     """Write the bundle of a checkpoint and return its manifest.
 
     Args:
         checkpoint: folder that the trainer wrote, or a SmolVLM of the hub: a folder in its layout, or its id.
-        heldout: folder of shards with people the model never saw; half calibrate, half are reported.
+        heldout: folder of people the model never saw, shards or stills with a table; half calibrate, half are reported.
         out: the bundle's folder; an older bundle there is replaced once the new one is whole.
         measured: name -> folder of more pictures to measure on, shards or stills with a table.
         trainable: folder for the weights in half precision, to go on training from; None = not written.
@@ -64,6 +65,7 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
         methods: quantizations to measure; see `export.candidates` for which is taken.
         vision_adapters: inputs for adapters in the vision graph too; all pictures cost some percent more then.
         min_agreement: share of held-out crops whose label must stay; below it there is no bundle.
+        most: pictures of each set that are looked at, at most; None = all.
         download: allow fetching the checkpoint from the hub.
 
     Raises:
@@ -78,8 +80,10 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
         raise BadInputError(f"--trainable: {opened.folder} is of the hub and can be trained on as it is. Leave it out.")
     asked = opened.asked(rubric.rubric_id if rubric else DEFAULT_RUBRIC)
     side_px = int(opened.card["image_size"])
-    crops = read_heldout(heldout, asked.labels, side_px)
-    others = {name: read_measured(place, asked.labels, side_px) for name, place in (measured or {}).items()}
+    crops, *rest = (
+        _thinned(read_measured(place, asked.labels, side_px), most) for place in (heldout, *(measured or {}).values())
+    )
+    others = dict(zip(measured or {}, rest, strict=True))
     with ExitStack() as stack:
         folder = stack.enter_context(staged_folder(out))
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -110,6 +114,15 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
         write_manifest(folder, manifest)
         open_bundle(folder)
     return manifest
+
+
+def _thinned(pictures: Heldout, most: int | None) -> Heldout:
+    """At most so many pictures, evenly spread over the set."""
+    if most is None or len(pictures) <= most:
+        return pictures
+    kept = np.zeros(len(pictures), dtype=np.bool_)
+    kept[np.linspace(0, len(pictures) - 1, most).round().astype(int)] = True
+    return pictures.part(kept)
 
 
 def _report(chosen: Candidate, asked: Asked, pictures: Heldout, calibration: Calibration) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from monitor.errors import BadInputError
 from monitor.rubric import Rubric, load_rubric, parse_rubric
 from monitor.vlm.bundled import BundledClassifier
 from monitor.vlm.checkpoint.classifier import open_classifier
-from tests.export.checkpoints import random_pixels, write_shards
+from tests.export.checkpoints import random_pixels, write_shards, write_stills
 from tests.galleries import person_picture
 from tests.monitor.checkpoints import as_crops
 from tests.smolvlm_hub import LAYOUTS, write_smolvlm
@@ -270,6 +270,18 @@ def test_smolvlm2_is_the_same_architecture_under_another_name(tmp_path: Path) ->
     classifier = open_classifier(str(folder), RUBRIC)
     expected = classifier.log_probabilities([one[:, :, ::-1] for one in pixels])
     np.testing.assert_allclose(GraphRun(files).score(pixels), expected, atol=EXACT)
+
+
+def test_ones_own_labelled_pictures_serve_as_held_out_and_no_more_than_wanted(hub: Path, tmp_path: Path) -> None:
+    pictures = write_stills(tmp_path / "pictures", 60)
+    out = tmp_path / "bundle"
+    manifest = export_bundle(
+        hub, pictures, out, measured={"more": pictures}, methods=("int8-static",), min_agreement=0.0, most=30
+    )
+    assert manifest["figures"]["heldout"]["pictures"] == 30
+    assert manifest["figures"]["measured"]["more"]["pictures"] == 30
+    assert manifest["figures"]["quantizations"]["int8-static"]["crops"] == 30
+    assert "held-out: people the model never saw." in (out / "README.md").read_text(encoding="utf-8")
 
 
 def test_other_architectures_are_named(few: Path, tmp_path: Path) -> None:
