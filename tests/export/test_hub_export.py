@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,7 +28,7 @@ from export.quantize import quantize
 from export.write_bundle import export_bundle
 from monitor.adapter import open_adapter
 from monitor.bundle import open_bundle
-from monitor.errors import BadInputError
+from monitor.errors import BadInputError, ClassroomError
 from monitor.rubric import Rubric, load_rubric, parse_rubric
 from monitor.vlm.bundled import BundledClassifier
 from monitor.vlm.checkpoint.classifier import open_classifier
@@ -103,6 +105,11 @@ def write_learned(hub: Path, folder: Path) -> Path:
     return policy.save_adapter(folder, {"rubric_id": "gaze"})
 
 
+def edit(path: Path, **changes: Any) -> None:
+    """Change keys of a JSON file."""
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
+
+
 def opened_for(folder: Path) -> Checkpoint:
     return open_checkpoint(folder, RUBRIC)
 
@@ -157,6 +164,45 @@ def test_graphs_score_every_label_as_plain_transformers_by_the_models_own_proces
     found = compare(score(files, crops), score(quantize("int8-static", files, tmp_path / "int8", crops), crops))
     assert found.agreement >= 0.95
     assert 0 < found.worst_gap < 0.2
+
+
+def test_colours_are_normalised_as_the_models_own_processor_does(tmp_path: Path) -> None:
+    folder = write_smolvlm(tmp_path / "hub", seed=5)
+    edit(folder / "preprocessor_config.json", image_mean=[0.48, 0.46, 0.41], image_std=[0.27, 0.26, 0.28])
+    side = LAYOUTS["small"].image_size
+    opened, pixels = opened_for(folder), random_pixels(2, side, seed=5)
+    with torch.no_grad():
+        found = build(opened, "gaze")(torch.from_numpy(pixels)).numpy()
+    np.testing.assert_allclose(found, by_hand(folder, pixels, RUBRIC), atol=EXACT)
+    edit(folder / "preprocessor_config.json", image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    assert np.abs(found - by_hand(folder, pixels, RUBRIC)).max() > 100 * EXACT, "they matter"
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("tokenizer.json", None, "its tokenizer is missing"),
+        ("preprocessor_config.json", None, "its processor cannot be opened"),
+        ("chat_template.json", None, "has no chat template"),
+        (
+            "processor_config.json",
+            {"image_seq_len": 169},
+            r"expected 4 image tokens .* found 169.*another model",
+        ),
+        ("config.json", {"model_type": "llava_next"}, "found 'llava_next' with 'llama'"),
+        ("config.json", {"model_type": "none_such"}, "not a model that can be opened here"),
+    ],
+)
+def test_a_folder_that_is_not_whole_is_told(
+    name: str, changes: dict[str, Any] | None, message: str, hub: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(hub, tmp_path / "copy")
+    if changes is None:
+        (folder / name).unlink()
+    else:
+        edit(folder / name, **changes)
+    with pytest.raises(ClassroomError, match=message):
+        build(opened_for(folder), "gaze")
 
 
 def test_a_model_too_large_for_one_file_is_told_before_anything_is_written() -> None:
