@@ -171,6 +171,8 @@ def test_what_is_no_adapter_for_torch_is_named(hub: Path, peft: Path, tmp_path: 
         open_classifier(str(hub), RUBRIC, adapter=tmp_path)
     with pytest.raises(BundleError, match="of the kind LORA, found 'PROMPT_TUNING'"):
         open_classifier(str(hub), RUBRIC, adapter=renamed(peft, tmp_path / "kind", peft_type="PROMPT_TUNING"))
+    with pytest.raises(BundleError, match="init_lora_weights = 'pissa' changed the base itself"):
+        open_classifier(str(hub), RUBRIC, adapter=renamed(peft, tmp_path / "start", init_lora_weights="pissa"))
     pickled = renamed(peft, tmp_path / "pickled")
     (pickled / "adapter_model.safetensors").rename(pickled / "adapter_model.bin")
     with pytest.raises(BundleError, match="other formats can run code"):

@@ -24,6 +24,8 @@ WEIGHTS_FILE = "weights.safetensors"
 LORA_CONFIG_FILE = "adapter_config.json"
 LORA_FILE = "adapter_model.safetensors"
 FORMAT = 1
+_MAY_START = (True, False, "gaussian", "eva", "orthogonal")
+"""Ways to start LoRA that leave the base as it is; others (pissa, olora, corda, loftq) take a part out of it."""
 _AGAIN = "Copy the adapter again, or train it again."
 
 
@@ -192,6 +194,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
     kind = config.get("peft_type") if isinstance(config, dict) else None
     if kind != "LORA":
         raise BundleError(f"{path}: expected an adapter of the kind LORA, found {kind!r}. Train LoRA.")
+    start = config.get("init_lora_weights", True)
+    if start not in _MAY_START:
+        raise BundleError(f"{path}: init_lora_weights = {start!r} changed the base itself. Save it as plain LoRA.")
     if not (folder / LORA_FILE).is_file():
         raise BundleError(
             f"{folder}: no {LORA_FILE} in it. Weights in other formats can run code and are not read. Save it with "
