@@ -56,6 +56,7 @@ def export_command(
         vision_adapters=vision_adapters,
         most=most,
         download=download,
+        tell=lambda line: typer.echo(line, err=True),
     )
     typer.echo(f"Bundle written to {out}" + (f", trainable weights to {trainable}" if trainable else ""))
 

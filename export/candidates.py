@@ -6,7 +6,7 @@ static ranges a crop's answer does not depend on its neighbours. It writes no bu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Candidate:
     parity: parity.Parity
 
 
-def quantize_best(
+def quantize_best(  # noqa: PLR0913  # what is exported, what it is tried on, and by which bar
     opened: Checkpoint,
     asked: Asked,
     crops: Heldout,
@@ -51,8 +51,9 @@ def quantize_best(
     *,
     vision_adapters: bool,
     min_agreement: float,
+    tell: Callable[[str], object],
 ) -> tuple[Candidate, dict[str, Any]]:
-    """The quantization to take, and the figures of all that were tried.
+    """The quantization to take, and the figures of all that were tried; each is told once it is done.
 
     Raises:
         BundleError: none keeps the labels, or the graphs differ from plain transformers.
@@ -62,9 +63,14 @@ def quantize_best(
         model.vision = fold_norms(model.vision)
     plain = write_graphs(model, int(opened.card["image_size"]), work / "fp32")
     gap = parity.require_exact(opened, asked, plain, crops.pixels[:_EXACT_CROPS])
+    tell(f"fp32: {plain.size_bytes / 1e6:.1f} MB, {gap:.1e} from plain transformers in log-probability")
     reference = score(plain, crops.pixels)
     sites = find_sites(model.label, plain.label), find_sites(model.vision, plain.vision) if vision_adapters else []
-    candidates = [_try(method, plain, sites, work / method, reference, crops) for method in methods]
+    candidates = []
+    for method in methods:
+        one = _try(method, plain, sites, work / method, reference, crops)
+        tell(f"{method}: {one.files.size_bytes / 1e6:.1f} MB, the same label in {one.parity.agreement:.2%}")
+        candidates.append(one)
     plain_ms, *times_ms = times_per_crop_ms([plain, *(one.files for one in candidates)], crops.pixels)
     figures = {
         "fp32": {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
     min_agreement: float = parity.AGREEMENT,
     most: int | None = None,
     download: bool = False,
+    tell: Callable[[str], object] = lambda line: None,
 ) -> dict[str, Any]:
     """Write the bundle of a checkpoint and return its manifest.
 
@@ -67,6 +68,7 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
         min_agreement: share of held-out crops whose label must stay; below it there is no bundle.
         most: pictures of each set that are looked at, at most; None = all.
         download: allow fetching the checkpoint from the hub.
+        tell: gets a line after each step; large models take minutes for one.
 
     Raises:
         BadInputError: an unusable checkpoint, held-out folder or folder to measure on.
@@ -88,8 +90,10 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
         folder = stack.enter_context(staged_folder(out))
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         chosen, compared = quantize_best(
-            opened, asked, crops, work, methods, vision_adapters=vision_adapters, min_agreement=min_agreement
-        )
+            opened, asked, crops, work, methods,
+            vision_adapters=vision_adapters, min_agreement=min_agreement, tell=tell,
+        )  # fmt: skip
+        tell(f"{chosen.method} it is; now calibration, probes and figures")
         calibration, figures = calibrate_and_report(chosen.scores, asked.labels, crops)
         probes, direct = _probe(opened, asked, {"heldout": crops, **others})
         figures |= {

@@ -24,7 +24,7 @@ from export.graph_files import GraphFiles, require_fits, write_graphs
 from export.graph_runs import GraphRun, score
 from export.label_graph import build, pack
 from export.parity import compare
-from export.quantize import quantize
+from export.quantize import METHODS, quantize
 from export.write_bundle import export_bundle
 from monitor.adapter import open_adapter
 from monitor.bundle import open_bundle
@@ -81,6 +81,7 @@ def bundle_folder(hub: Path, few: Path, rubric_file: Path, tmp_path_factory: pyt
     done = classroom("export", hub, "--heldout", few, "--out", out, "--rubric", rubric_file)
     assert done.returncode == 0, done.stderr
     assert str(out) in done.stdout
+    assert [line.partition(":")[0] for line in done.stderr.splitlines() if " MB, " in line] == ["fp32", *METHODS]
     return out
 
 
