@@ -16,7 +16,8 @@ from torch import Tensor
 
 from export.checkpoint import Checkpoint
 
-_BATCH = 64
+_BATCH_PX = 64 * 128 * 128
+"""Pixels of the pictures that are looked at at once: memory grows with them."""
 
 Question = tuple[str, Sequence[str]]
 """What is asked, and the phrases that may answer it."""
@@ -37,8 +38,9 @@ def answer(
         for each question (N, phrases).
     """
     found: list[list[NDArray[np.float64]]] = [[] for _ in questions]
-    for start in range(0, len(pixels), _BATCH):
-        seen = _look(checkpoint, pixels[start : start + _BATCH])
+    at_once = max(1, _BATCH_PX // pixels.shape[1] ** 2)
+    for start in range(0, len(pixels), at_once):
+        seen = _look(checkpoint, pixels[start : start + at_once])
         for place, (question, phrases) in enumerate(questions):
             scores = torch.stack([_score(checkpoint, seen, question, phrase) for phrase in phrases], dim=1)
             found[place].append(scores.log_softmax(-1).double().numpy())
