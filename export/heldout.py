@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -70,8 +71,7 @@ def read_heldout(folder: Path, labels: Sequence[str], side_px: int) -> Heldout:
     pixels, rows, head = [], [], HeadCut()
     for shard in shards:
         records = _read_records(shard)
-        with np.load(shard) as data:
-            images = data["images"]
+        images = _images(shard)
         if len(images) != len(records):
             raise BadInputError(f"{shard}: {len(images)} pictures but {len(records)} lines of truth beside it")
         unknown = {record["label"] for record in records} - set(labels)
@@ -151,6 +151,14 @@ def read_recipe(folder: Path) -> dict[str, Any]:
         pictures = sum(len(record.read_text(encoding="utf-8").splitlines()) for record in records)
         recipes[name] = {"seed": manifest.get("seed"), "pictures": pictures}
     return recipes
+
+
+def _images(shard: Path) -> NDArray[np.uint8]:
+    try:
+        with shard.open("rb") as file, np.load(file) as data:
+            return np.asarray(data["images"], np.uint8)
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise BadInputError(f"{shard}: not a shard of pictures ({error}). Delete it and render it again.") from error
 
 
 def _read_records(shard: Path) -> list[dict[str, Any]]:

@@ -111,6 +111,10 @@ def test_heldout_folder_without_shards_or_truth_is_named(tmp_path: Path) -> None
     (shards / "shard_00000.jsonl").write_text('{"label": "screen", "person_id": "p"}\n', encoding="utf-8")
     with pytest.raises(BadInputError, match="3 pictures but 1 lines"):
         read_heldout(shards, labels, 56)
+    whole = (shards / "shard_00000.npz").read_bytes()
+    (shards / "shard_00000.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadInputError, match=r"shard_00000\.npz: not a shard of pictures"):
+        read_heldout(shards, labels, 56)
 
 
 def test_monitor_answers_as_plain_transformers_scores(checkpoint: Path, bundle_folder: Path) -> None:

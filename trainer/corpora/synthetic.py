@@ -127,7 +127,8 @@ def read_shard(path: Path, labels: Sequence[str]) -> PictureSet:
 
 def _images(path: Path) -> NDArray[np.uint8]:
     try:
-        with np.load(path) as data:
+        # Opened here: numpy leaves the file open when it is not a whole archive.
+        with path.open("rb") as file, np.load(file) as data:
             return np.asarray(data["images"], dtype=np.uint8)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise BadInputError(f"{path}: not a shard of pictures ({error}). Delete it and render it again.") from error

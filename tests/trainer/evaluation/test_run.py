@@ -72,7 +72,7 @@ def test_a_bundle_from_path_to_files(pictures: Path, tmp_path: Path) -> None:
     assert written["probes"] is None and written["own_threshold"]["threshold"] == pytest.approx(0.6)
     assert any("a bundle" in note for note in written["notes"])
     assert {one["run"]["kind"] for one in written["consistency"]["runs"]} == {"picture"}
-    rows = list(csv.DictReader((tmp_path / "out" / "predictions.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader((tmp_path / "out" / "predictions.csv").read_text(encoding="utf-8").splitlines()))
     assert len(rows) == PEOPLE * EACH and sum(row["truth"] != row["predicted"] for row in rows) == as_wander
     assert told[-1] == ("colors-1", PEOPLE * EACH, PEOPLE * EACH)
     assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
