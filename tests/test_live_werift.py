@@ -114,6 +114,10 @@ def test_a_client_on_werift_is_labelled_and_leaves(tmp_path: Path, codec: str) -
         assert (stream.session_id, stream.size_px) == (None, (320, 240))
     finally:
         client.kill()
+        client.wait()
+        for pipe in (client.stdin, client.stdout):
+            if pipe is not None:
+                pipe.close()
         source.close()
         watching.join(WITHIN_S)
         monitor.close()
