@@ -42,16 +42,21 @@ class Candidate:
     parity: parity.Parity
 
 
-def quantize_best(  # noqa: PLR0913  # what is exported, what it is tried on, and by which bar
-    opened: Checkpoint,
-    asked: Asked,
-    crops: Heldout,
-    work: Path,
-    methods: Sequence[str],
-    *,
-    vision_adapters: bool,
-    min_agreement: float,
-    tell: Callable[[str], object],
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is tried, and by which bar."""
+
+    methods: Sequence[str]
+    vision_adapters: bool
+    """Whether the vision graph gets inputs for adapters too."""
+    min_agreement: float
+    """Share of held-out crops whose label must stay."""
+    tell: Callable[[str], object]
+    """Gets a line after each step."""
+
+
+def quantize_best(
+    opened: Checkpoint, asked: Asked, crops: Heldout, work: Path, trial: Trial
 ) -> tuple[Candidate, dict[str, Any]]:
     """The quantization to take, and the figures of all that were tried; each is told once it is done.
 
@@ -59,17 +64,20 @@ def quantize_best(  # noqa: PLR0913  # what is exported, what it is tried on, an
         BundleError: none keeps the labels, or the graphs differ from plain transformers.
     """
     model = build_asked(opened, asked)
-    if not vision_adapters:
+    if not trial.vision_adapters:
         model.vision = fold_norms(model.vision)
     plain = write_graphs(model, int(opened.card["image_size"]), work / "fp32")
     gap = parity.require_exact(opened, asked, plain, crops.pixels[:_EXACT_CROPS])
-    tell(f"fp32: {plain.size_bytes / 1e6:.1f} MB, {gap:.1e} from plain transformers in log-probability")
+    trial.tell(f"fp32: {plain.size_bytes / 1e6:.1f} MB, {gap:.1e} from plain transformers in log-probability")
     reference = score(plain, crops.pixels)
-    sites = find_sites(model.label, plain.label), find_sites(model.vision, plain.vision) if vision_adapters else []
+    sites = (
+        find_sites(model.label, plain.label),
+        find_sites(model.vision, plain.vision) if trial.vision_adapters else [],
+    )
     candidates = []
-    for method in methods:
+    for method in trial.methods:
         one = _try(method, plain, sites, work / method, reference, crops)
-        tell(f"{method}: {one.files.size_bytes / 1e6:.1f} MB, the same label in {one.parity.agreement:.2%}")
+        trial.tell(f"{method}: {one.files.size_bytes / 1e6:.1f} MB, the same label in {one.parity.agreement:.2%}")
         candidates.append(one)
     plain_ms, *times_ms = times_per_crop_ms([plain, *(one.files for one in candidates)], crops.pixels)
     figures = {
@@ -82,9 +90,9 @@ def quantize_best(  # noqa: PLR0913  # what is exported, what it is tried on, an
             one.method: {"mb": round(one.files.size_bytes / 1e6, 2), "ms_per_crop_1core": ms, **one.parity.as_dict()}
             for one, ms in zip(candidates, times_ms, strict=True)
         },
-        "min_agreement": min_agreement,
+        "min_agreement": trial.min_agreement,
     }
-    return choose(f"{opened.folder}", candidates, times_ms, min_agreement), figures
+    return choose(f"{opened.folder}", candidates, times_ms, trial.min_agreement), figures
 
 
 def _try(

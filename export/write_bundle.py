@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from export import parity
 from export.calibrate import Calibration
-from export.candidates import Candidate, quantize_best
+from export.candidates import Candidate, Trial, quantize_best
 from export.checkpoint import CARD, Asked, Checkpoint, open_checkpoint
 from export.figures import softmax
 from export.graph_runs import score
@@ -89,10 +89,8 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
     with ExitStack() as stack:
         folder = stack.enter_context(staged_folder(out))
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        chosen, compared = quantize_best(
-            opened, asked, crops, work, methods,
-            vision_adapters=vision_adapters, min_agreement=min_agreement, tell=tell,
-        )  # fmt: skip
+        trial = Trial(methods, vision_adapters, min_agreement, tell)
+        chosen, compared = quantize_best(opened, asked, crops, work, trial)
         tell(f"{chosen.method} it is; now calibration, probes and figures")
         calibration, figures = calibrate_and_report(chosen.scores, asked.labels, crops)
         probes, direct = _probe(opened, asked, {"heldout": crops, **others})

@@ -5,10 +5,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import pytest
 from playwright.sync_api import Playwright, sync_playwright
 
 from tests.chromium import HOW_TO_INSTALL, find_chromium
+from tests.galleries import person_picture
 
 # A shell that starts something in the background lets it ignore Ctrl-C, and so would each program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -34,4 +36,12 @@ def chromium_path(playwright: Playwright) -> Path:
     path = find_chromium(playwright)
     if path is None:
         pytest.fail(HOW_TO_INSTALL)
+    return path
+
+
+@pytest.fixture(scope="session")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that shows one student."""
+    path = tmp_path_factory.mktemp("picture") / "student.png"
+    cv2.imwrite(str(path), person_picture(3))
     return path

@@ -44,8 +44,8 @@ class Hub:
 @contextmanager
 def serve(repositories: Mapping[str, Path]) -> Iterator[Hub]:
     """A hub on a free port until the block ends."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    hub = server.hub = Hub(f"http://127.0.0.1:{server.server_port}", repositories)  # type: ignore[attr-defined]
+    server = _Server(("127.0.0.1", 0), _Handler)
+    hub = server.hub = Hub(f"http://127.0.0.1:{server.server_port}", repositories)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -56,7 +56,12 @@ def serve(repositories: Mapping[str, Path]) -> Iterator[Hub]:
         thread.join()
 
 
+class _Server(ThreadingHTTPServer):
+    hub: Hub
+
+
 class _Handler(BaseHTTPRequestHandler):
+    server: _Server
     protocol_version = "HTTP/1.1"
 
     def do_HEAD(self) -> None:
@@ -70,8 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @property
     def _hub(self) -> Hub:
-        hub: Hub = self.server.hub  # type: ignore[attr-defined]
-        return hub
+        return self.server.hub
 
     def _answer(self) -> None:
         path = urlsplit(self.path).path

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,7 +14,7 @@ from monitor.rubric import load_rubric
 from monitor.score import score_recordings
 from monitor.store.reader import StoreReader
 from monitor.vlm.sentences import labels_of
-from tests.galleries import name_of, person_picture, portrait
+from tests.galleries import name_of, portrait
 from tests.trainer.policies import write_base
 from trainer.synthetic.gallery_video import Attendee, Recording, Schedule, write_gallery_video
 
@@ -30,13 +29,6 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("class") / "class.mp4"
     people = [Attendee(f"p{number}", name_of(number), portrait(number)) for number in range(2)]
     write_gallery_video(path, Schedule(people, 2), Recording((320, 180), fps=5))
-    return path
-
-
-@pytest.fixture(scope="module")
-def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("picture") / "student.png"
-    cv2.imwrite(str(path), person_picture(3))
     return path
 
 

@@ -10,10 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import pytest
 
-from tests.galleries import person_picture
 from tests.hub_server import Hub, serve
 from tests.smolvlm_hub import write_smolvlm
 
@@ -50,13 +48,6 @@ def hub(checkpoint: Path, tmp_path: Path) -> Iterator[Hub]:
     shutil.copytree(checkpoint, copied)
     with serve({NAME: copied}) as served:
         yield served
-
-
-@pytest.fixture(scope="module")
-def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("picture") / "student.png"
-    cv2.imwrite(str(path), person_picture(3))
-    return path
 
 
 def label(hub: Hub, home: Path, picture: Path, *arguments: object) -> subprocess.CompletedProcess[str]:

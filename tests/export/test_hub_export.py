@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -33,7 +32,6 @@ from monitor.rubric import Rubric, load_rubric, parse_rubric
 from monitor.vlm.bundled import BundledClassifier
 from monitor.vlm.checkpoint.classifier import open_classifier
 from tests.export.checkpoints import random_pixels, write_shards, write_stills
-from tests.galleries import person_picture
 from tests.monitor.checkpoints import as_crops
 from tests.smolvlm_hub import LAYOUTS, write_smolvlm
 from tests.trainer.policies import write_hub_model
@@ -83,13 +81,6 @@ def bundle_folder(hub: Path, few: Path, rubric_file: Path, tmp_path_factory: pyt
     assert str(out) in done.stdout
     assert [line.partition(":")[0] for line in done.stderr.splitlines() if " MB, " in line] == ["fp32", *METHODS]
     return out
-
-
-@pytest.fixture(scope="module")
-def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("picture") / "student.png"
-    cv2.imwrite(str(path), person_picture(3))
-    return path
 
 
 def classroom(*arguments: object) -> subprocess.CompletedProcess[str]:
