@@ -19,11 +19,11 @@ from export.checkpoint import Asked, Checkpoint
 from export.fold import fold_norms
 from export.fuse import fuse_attention
 from export.graph_files import GraphFiles, write_graphs
-from export.graph_runs import score, times_per_crop_ms
+from export.graph_runs import score, timed_batch, times_per_crop_ms
 from export.heldout import Heldout
 from export.label_graph import build_asked
 from export.lora_inputs import Site, add_inputs, find_sites
-from export.quantize import FOR_GPU, quantize
+from export.quantize import FOR_GPU, quantize, that_fit
 from monitor.errors import BundleError
 
 _EXACT_CROPS = 8
@@ -61,9 +61,13 @@ def quantize_best(
     """The quantization to take, and the figures of all that were tried; each is told once it is done.
 
     Raises:
+        BadInputError: weights that fit into one ONNX file by no method.
         BundleError: none keeps the labels, or the graphs differ from plain transformers.
     """
     model = build_asked(opened, asked)
+    methods = that_fit(trial.methods, model)
+    for method in set(trial.methods) - set(methods):
+        trial.tell(f"{method}: left out, it would not fit into one ONNX file")
     if not trial.vision_adapters:
         model.vision = fold_norms(model.vision)
     plain = write_graphs(model, int(opened.card["image_size"]), work / "fp32")
@@ -75,7 +79,7 @@ def quantize_best(
         find_sites(model.vision, plain.vision) if trial.vision_adapters else [],
     )
     candidates = []
-    for method in trial.methods:
+    for method in methods:
         one = _try(method, plain, sites, work / method, reference, crops)
         trial.tell(f"{method}: {one.files.size_bytes / 1e6:.1f} MB, the same label in {one.parity.agreement:.2%}")
         candidates.append(one)
@@ -90,6 +94,7 @@ def quantize_best(
             one.method: {"mb": round(one.files.size_bytes / 1e6, 2), "ms_per_crop_1core": ms, **one.parity.as_dict()}
             for one, ms in zip(candidates, times_ms, strict=True)
         },
+        "timed_batch": timed_batch(crops.pixels.shape[1]),
         "min_agreement": trial.min_agreement,
     }
     return choose(f"{opened.folder}", candidates, times_ms, trial.min_agreement), figures

@@ -137,7 +137,8 @@ def quantizations(manifest: Mapping[str, Any]) -> str:
         )
         for method, one in figures["quantizations"].items()
     ]
-    head = ("graph", "MB", "ms a crop, one core, batch 25", "same label as fp32", "worst probability gap")
+    batch = figures.get("timed_batch", 25)
+    head = ("graph", "MB", f"ms a crop, one core, batch {batch}", "same label as fp32", "worst probability gap")
     return (
         f"{table(head, rows)}\n\nThe bold one is shipped. The fp32 graph differs from plain `transformers` by at most "
         f"{plain['worst_log_prob_gap_to_transformers']:.1e} in log-probability."

@@ -1,6 +1,7 @@
 """Writes the two graphs of a bundle as ONNX files: pixels to image tokens, and image tokens to label scores.
 
-Each product keeps the name of the layer it comes from, so that later steps find it. It knows no quantization.
+Each product keeps the name of the layer it comes from, so that later steps find it. Weights that one file cannot hold
+lie in a second one beside it. It knows no quantization.
 """
 
 from __future__ import annotations
@@ -18,12 +19,11 @@ from torch import Tensor, nn
 
 from export.label_graph import ScoringModel
 from monitor.bundle import GRAPH, VISION
-from monitor.errors import BadInputError
 
 PIXELS, TOKENS, OUTPUT = "pixels", "image_tokens", "label_log_probs"
 OPSET = 20
 _LARGEST_BYTES = 2**31 - 2**24
-"""One ONNX file ends at 2 GiB; its nodes take a little of that."""
+"""Of the weights in one file: it ends at 2 GiB, and its nodes take a little of that."""
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
@@ -38,8 +38,8 @@ class GraphFiles:
 
     @property
     def size_bytes(self) -> int:
-        """Of both together."""
-        return self.vision.stat().st_size + self.label.stat().st_size
+        """Of both together, with weights that lie beside them."""
+        return sum(path.stat().st_size for graph in (self.vision, self.label) for path in _parts(graph))
 
 
 def files_in(folder: Path) -> GraphFiles:
@@ -49,13 +49,7 @@ def files_in(folder: Path) -> GraphFiles:
 
 @torch.no_grad()
 def write_graphs(model: ScoringModel, image_size: int, folder: Path) -> GraphFiles:
-    """Export both graphs in fp32 with a free batch size, into a folder that is there or not.
-
-    Raises:
-        BadInputError: weights that do not fit into one ONNX file.
-    """
-    for part, module in (("vision", model.vision), ("text", model.label)):
-        require_fits(part, module)
+    """Export both graphs in fp32 with a free batch size, into a folder that is there or not."""
     folder.mkdir(parents=True, exist_ok=True)
     files = files_in(folder)
     pixels = torch.zeros(2, image_size, image_size, 3, dtype=torch.uint8)
@@ -64,24 +58,37 @@ def write_graphs(model: ScoringModel, image_size: int, folder: Path) -> GraphFil
     return files
 
 
-def require_fits(part: str, module: nn.Module) -> None:
-    """Refuse weights that do not fit into one ONNX file.
+def weigh(module: nn.Module) -> int:
+    """Bytes of a module's weights, as they are."""
+    return sum(one.numel() * one.element_size() for one in (*module.parameters(), *module.buffers()))
 
-    Raises:
-        BadInputError: names the part, its size, and what runs it instead.
-    """
-    size = sum(one.numel() * one.element_size() for one in (*module.parameters(), *module.buffers()))
-    if size > _LARGEST_BYTES:
-        raise BadInputError(
-            f"its {part} part takes {size / 1e9:.1f} GB in fp32, and one ONNX file ends at {2**31 / 1e9:.1f} GB: the "
-            "label graph serves models up to SmolVLM-500M. Let torch run this one: --model, smaller with --quantize "
-            "nf4 or int8."
-        )
+
+def fits_one_file(weights_bytes: float) -> bool:
+    """Whether so many bytes of weights can lie in an ONNX file itself."""
+    return weights_bytes <= _LARGEST_BYTES
+
+
+def weights_beside(graph: Path) -> Path:
+    """Where the weights of a graph lie that are too many for its own file; whether they are there tells which it is."""
+    return graph.with_name(f"{graph.name}.data")
+
+
+def read_structure(graph: Path) -> Any:
+    """A graph without the weights that lie beside it; saved at its old place, it goes on pointing at them."""
+    return onnx.load(str(graph), load_external_data=False)
+
+
+def gather(graph: Path) -> None:
+    """Bring a graph and the weights beside it into its one file."""
+    if (beside := weights_beside(graph)).exists():
+        model = onnx.load(str(graph))
+        beside.unlink()
+        onnx.save(model, str(graph))
 
 
 def strip(path: Path) -> None:
     """Remove what tools note in a graph: stack traces and paths of the machine that exported it."""
-    model = onnx.load(str(path))
+    model = read_structure(path)
     model.doc_string = ""
     del model.metadata_props[:]
     _strip_graph(model.graph)
@@ -109,19 +116,23 @@ def _write(module: nn.Module, example: Tensor, names: tuple[str, str], path: Pat
             verbose=False,
         )
     assert program is not None
-    program.save(str(path), external_data=False)
+    program.save(str(path), external_data=not fits_one_file(weigh(module)))
     _name_products(path)
     strip(path)
 
 
 def _name_products(path: Path) -> None:
     """Call each product with a weight by the layer that it was exported from, such as `layers.0.qkv`."""
-    model = onnx.load(str(path))
+    model = read_structure(path)
     for node in model.graph.node:
         if node.op_type == "MatMul":
             scopes = next((prop.value for prop in node.metadata_props if prop.key == _SCOPES), "[]")
             node.name = next((scope for scope in reversed(ast.literal_eval(scopes)[:-1]) if scope), node.name)
     onnx.save(model, str(path))
+
+
+def _parts(graph: Path) -> list[Path]:
+    return [path for path in (graph, weights_beside(graph)) if path.exists()]
 
 
 def _strip_graph(graph: Any) -> None:

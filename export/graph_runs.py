@@ -17,7 +17,7 @@ from monitor.vlm.pieces import ANSWERED_AT_ONCE, Pieces, seen_at_once
 
 Tensors = Mapping[str, NDArray[np.generic]]
 """Of an adapter: names of graph inputs, and what to put there."""
-_TIMED_BATCH, _TIMED_PX = 25, 25 * 128 * 128
+_TIMED_BATCH, _TIMED_PX = 25, 25 * 256 * 256
 """Crops that are timed at once: of large ones fewer, for they are seen one by one anyhow."""
 
 
@@ -56,13 +56,18 @@ def score(files: GraphFiles, pixels: NDArray[np.uint8], adapter: Tensors | None 
     return GraphRun(files, adapter=adapter).score(pixels)
 
 
+def timed_batch(side_px: int) -> int:
+    """How many crops of a size are timed at once."""
+    return max(2, min(_TIMED_BATCH, _TIMED_PX // side_px**2))
+
+
 def times_per_crop_ms(graphs: Sequence[GraphFiles], pixels: NDArray[np.uint8], repeats: int = 9) -> list[float]:
-    """Processor milliseconds a crop on one core, of each, at batch 25 (of crops larger than 128 pixels fewer).
+    """Processor milliseconds a crop on one core, of each, at a batch of `timed_batch`.
 
     They run in turn and the median counts, so that others on the machine disturb all alike and little.
     """
     runs = [GraphRun(files) for files in graphs]
-    size = max(2, min(_TIMED_BATCH, _TIMED_PX // pixels.shape[1] ** 2))
+    size = timed_batch(pixels.shape[1])
     batch = np.resize(pixels, (size, *pixels.shape[1:]))
     for run in runs:
         run.score(batch)

@@ -59,8 +59,14 @@ class Heldout:
         return np.array([digests[person][0] % 2 == 0 for person in self.people], dtype=np.bool_)
 
 
-def read_heldout(folder: Path, labels: Sequence[str], side_px: int) -> Heldout:
+def read_heldout(folder: Path, labels: Sequence[str], side_px: int, most: int | None = None) -> Heldout:
     """Read all shards under a folder.
+
+    Args:
+        folder: with shards.
+        labels: names, in the order of `Heldout.truth`.
+        side_px: of the squares.
+        most: pictures to take at most, evenly spread; None = all.
 
     Raises:
         BadInputError: no shards, a shard without its truth, or a label that the rubric does not have.
@@ -68,17 +74,19 @@ def read_heldout(folder: Path, labels: Sequence[str], side_px: int) -> Heldout:
     shards = sorted(folder.rglob("shard_*.npz"))
     if not shards:
         raise BadInputError(f"{folder}: no shard_*.npz here. Render held-out crops with `classroom synthesize stills`.")
-    pixels, rows, head = [], [], HeadCut()
-    for shard in shards:
-        records = _read_records(shard)
+    records = [_read_records(shard, labels) for shard in shards]
+    wanted = _spread(sum(map(len, records)), most)
+    if not wanted.size:
+        raise BadInputError(f"{folder}: its {len(shards)} shards hold no pictures. Render them again.")
+    pixels, rows, head, start = [], [], HeadCut(), 0
+    for shard, told in zip(shards, records, strict=True):
         images = _images(shard)
-        if len(images) != len(records):
-            raise BadInputError(f"{shard}: {len(images)} pictures but {len(records)} lines of truth beside it")
-        unknown = {record["label"] for record in records} - set(labels)
-        if unknown:
-            raise BadInputError(f"{shard}: labels {sorted(unknown)} are not in the rubric ({', '.join(labels)})")
-        pixels += [fit_square(head.or_whole(image), side_px) for image in images]
-        rows += records
+        if len(images) != len(told):
+            raise BadInputError(f"{shard}: {len(images)} pictures but {len(told)} lines of truth beside it")
+        for place in wanted[(wanted >= start) & (wanted < start + len(told))] - start:
+            pixels.append(fit_square(head.or_whole(images[place]), side_px))
+            rows.append(told[place])
+        start += len(told)
     return Heldout(
         pixels=np.stack(pixels),
         truth=np.array([labels.index(row["label"]) for row in rows], dtype=np.int64),
@@ -105,18 +113,21 @@ def named_folders(told: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def read_measured(folder: Path, labels: Sequence[str], side_px: int) -> Heldout:
+def read_measured(folder: Path, labels: Sequence[str], side_px: int, most: int | None = None) -> Heldout:
     """A named set to measure on: a folder with labels.csv (columns file, person, label; others are groups), or shards.
+
+    `labels`, `side_px` and `most` as in `read_heldout`.
 
     Raises:
         BadInputError: neither of both, a file that is no picture, or a label that the rubric does not have.
     """
     if not folder.is_dir():
         raise BadInputError(f"{folder}: no such folder. Give one with labels.csv or with shard_*.npz.")
-    return read_stills(folder, labels, side_px) if (folder / TABLE).is_file() else read_heldout(folder, labels, side_px)
+    read = read_stills if (folder / TABLE).is_file() else read_heldout
+    return read(folder, labels, side_px, most)
 
 
-def read_stills(folder: Path, labels: Sequence[str], side_px: int) -> Heldout:
+def read_stills(folder: Path, labels: Sequence[str], side_px: int, most: int | None = None) -> Heldout:
     """Pictures with a table, each of one student; cut and resized as the monitor does.
 
     Raises:
@@ -131,7 +142,7 @@ def read_stills(folder: Path, labels: Sequence[str], side_px: int) -> Heldout:
         if row["label"] not in labels:
             raise BadInputError(f"{folder / TABLE}: label {row['label']!r} is not one of {', '.join(labels)}")
     columns = [key for key in rows[0] if key not in _NO_GROUP and 1 < len({row[key] for row in rows}) <= _MOST_VALUES]
-    head = HeadCut()
+    rows, head = [rows[place] for place in _spread(len(rows), most)], HeadCut()
     return Heldout(
         pixels=np.stack([fit_square(head.or_whole(_picture_rgb(folder / row["file"])), side_px) for row in rows]),
         truth=np.array([labels.index(row["label"]) for row in rows], dtype=np.int64),
@@ -161,11 +172,22 @@ def _images(shard: Path) -> NDArray[np.uint8]:
         raise BadInputError(f"{shard}: not a shard of pictures ({error}). Delete it and render it again.") from error
 
 
-def _read_records(shard: Path) -> list[dict[str, Any]]:
+def _read_records(shard: Path, labels: Sequence[str]) -> list[dict[str, Any]]:
     path = shard.with_suffix(".jsonl")
     if not path.is_file():
         raise BadInputError(f"{shard}: its truth {path.name} is missing")
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    unknown = {record["label"] for record in records} - set(labels)
+    if unknown:
+        raise BadInputError(f"{shard}: labels {sorted(unknown)} are not in the rubric ({', '.join(labels)})")
+    return records
+
+
+def _spread(count: int, most: int | None) -> NDArray[np.int64]:
+    """Which of so many pictures are looked at."""
+    if most is None or count <= most:
+        return np.arange(count)
+    return np.linspace(0, count - 1, most).round().astype(np.int64)
 
 
 def _picture_rgb(path: Path) -> NDArray[np.uint8]:

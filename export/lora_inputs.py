@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from export.graph_files import read_structure
 from export.label_graph import LabelGraph
 from export.towers import TextLayer, VisionLayer, VisionTower
 from monitor.errors import BundleError
@@ -54,7 +55,7 @@ def find_sites(module: LabelGraph | VisionTower, plain: Path) -> list[Site]:
         BundleError: a layer's product is not in the graph.
     """
     part = "text" if isinstance(module, LabelGraph) else "vision"
-    nodes = {node.name: node for node in onnx.load(str(plain), load_external_data=False).graph.node}
+    nodes = {node.name: node for node in read_structure(plain).graph.node}
     sites = []
     for number, layer in enumerate(module.layers):
         assert isinstance(layer, TextLayer | VisionLayer)
@@ -83,7 +84,7 @@ def add_inputs(path: Path, sites: Sequence[Site], element: np.dtype[Any] = HALF)
     Raises:
         BundleError: a tensor of a site is not in the graph.
     """
-    model = onnx.load(str(path))
+    model = read_structure(path)
     graph = model.graph
     added: dict[str, list[Any]] = {}
     kind = _precision(graph)
@@ -115,7 +116,7 @@ class Place:
 
 def places_in(path: Path) -> dict[str, Place]:
     """The inputs of a graph that an adapter may fill, by name."""
-    graph = onnx.load(str(path), load_external_data=False).graph
+    graph = read_structure(path).graph
     defaults = {one.name: one for one in graph.initializer}
     return {
         one.name: Place(

@@ -1,13 +1,14 @@
 """Makes graphs small: int8 with static or dynamic activations, int4 weights, or half precision for a graphics card.
 
 int8 weights keep 7 of their 8 bits, per channel: without VNNI, an x86 processor adds two 8 x 8-bit products in 16 bits
-and would overflow, and a laptop would answer differently from the machine that measured. This file judges nothing.
+and would overflow, and a laptop would answer differently from the machine that measured. What comes out is one file
+a graph, also where the weights of the fp32 one lie beside it. This file judges nothing.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,18 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from export.fuse import fuse_products
-from export.graph_files import GraphFiles, files_in, strip
+from export.graph_files import (
+    GraphFiles,
+    files_in,
+    fits_one_file,
+    gather,
+    read_structure,
+    strip,
+    weigh,
+    weights_beside,
+)
 from export.graph_runs import GraphRun
+from export.label_graph import ScoringModel
 from monitor.errors import BadInputError, BundleError
 
 FOR_GPU = ("fp16",)
@@ -51,11 +62,13 @@ def round_static(source: Path, target: Path, seen: Seen) -> None:
         nodes_to_exclude=_small_products(source),
         per_channel=True,
         reduce_range=True,
+        use_external_data_format=weights_beside(source).exists(),
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         # Sums stay in fp32: rounding them again costs accuracy and saves nothing.
         extra_options={"OpTypesToExcludeOutputQuantization": ["MatMul"]},
     )
+    gather(target)
 
 
 def _dynamic(source: Path, target: Path, seen: Seen) -> None:
@@ -94,6 +107,26 @@ METHODS: dict[str, Callable[[Path, Path, Seen], None]] = {
     "fp16": _fp16,
 }
 """In order of preference: with static ranges, a crop's answer does not depend on the others in its batch."""
+_SHARES = {"int8-static": 1 / 4, "int8-dynamic": 1 / 4, "int4": (4 + 32 / _BLOCK) / 32, "fp16": 1 / 2}
+"""What each leaves of the bytes of fp32 weights; an int4 block has a scale in fp32."""
+
+
+def that_fit(methods: Sequence[str], model: ScoringModel) -> list[str]:
+    """The methods whose graphs fit into one file each.
+
+    Raises:
+        BadInputError: none does; the message names the part, its size, and what runs the model instead.
+    """
+    sizes = {"vision": weigh(model.vision), "text": weigh(model.label)}
+    part = max(sizes, key=lambda name: sizes[name])
+    fitting = [one for one in methods if fits_one_file(sizes[part] * _SHARES.get(one, 0))]
+    if not fitting:
+        raise BadInputError(
+            f"its {part} part takes {sizes[part] / 1e9:.1f} GB in fp32, too much for one ONNX file of "
+            f"{2**31 / 1e9:.1f} GB as {' or '.join(methods)}. Let torch run this one: --model, smaller with --quantize "
+            "nf4 or int8."
+        )
+    return fitting
 
 
 def quantize(method: str, source: GraphFiles, folder: Path, crops: NDArray[np.uint8]) -> GraphFiles:
@@ -128,7 +161,7 @@ class _Batches(CalibrationDataReader):
     """Hands what a graph shall see to the quantizer, batch by batch."""
 
     def __init__(self, graph: Path, seen: NDArray[Any]) -> None:
-        self._name = onnx.load(str(graph)).graph.input[0].name
+        self._name = read_structure(graph).graph.input[0].name
         at_once = min(_BATCH, max(1, _BATCH_BYTES // seen[0].nbytes))
         self._batches = iter([seen[start : start + at_once] for start in range(0, len(seen), at_once)])
 
@@ -139,7 +172,7 @@ class _Batches(CalibrationDataReader):
 
 def _small_products(path: Path) -> list[str]:
     """Names of the MatMul nodes whose constant side is tiny."""
-    graph = onnx.load(str(path)).graph
+    graph = read_structure(path).graph
     sizes = {weights.name: int(np.prod(weights.dims)) for weights in graph.initializer}
     return [
         node.name
@@ -150,7 +183,7 @@ def _small_products(path: Path) -> list[str]:
 
 def _require_small(path: Path) -> None:
     """Check that no big product is left in fp32: the quantizers skip without a word what they cannot type."""
-    graph = onnx.load(str(path)).graph
+    graph = read_structure(path).graph
     made_by = {name: node.op_type for node in graph.node for name in node.output}
     big = {
         weights.name

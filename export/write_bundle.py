@@ -83,7 +83,7 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
     asked = opened.asked(rubric.rubric_id if rubric else DEFAULT_RUBRIC)
     side_px = int(opened.card["image_size"])
     crops, *rest = (
-        _thinned(read_measured(place, asked.labels, side_px), most) for place in (heldout, *(measured or {}).values())
+        read_measured(place, asked.labels, side_px, most) for place in (heldout, *(measured or {}).values())
     )
     others = dict(zip(measured or {}, rest, strict=True))
     with ExitStack() as stack:
@@ -116,15 +116,6 @@ def export_bundle(  # noqa: PLR0913  # each is an option of the command, or a ba
         write_manifest(folder, manifest)
         open_bundle(folder)
     return manifest
-
-
-def _thinned(pictures: Heldout, most: int | None) -> Heldout:
-    """At most so many pictures, evenly spread over the set."""
-    if most is None or len(pictures) <= most:
-        return pictures
-    kept = np.zeros(len(pictures), dtype=np.bool_)
-    kept[np.linspace(0, len(pictures) - 1, most).round().astype(int)] = True
-    return pictures.part(kept)
 
 
 def _report(chosen: Candidate, asked: Asked, pictures: Heldout, calibration: Calibration) -> dict[str, Any]:

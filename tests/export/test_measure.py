@@ -147,6 +147,25 @@ def test_shards_are_a_set_too_and_a_missing_folder_is_named(tmp_path: Path) -> N
         read_measured(tmp_path / "none", LABELS, 16)
 
 
+def test_of_many_pictures_some_are_read_evenly_spread_over_all(tmp_path: Path) -> None:
+    shards = write_shards(tmp_path / "shards", 20)
+    whole, some = (read_measured(shards, LABELS, 16, most) for most in (None, 4))
+    places = [0, 6, 13, 19]
+    np.testing.assert_array_equal(some.pixels, whole.pixels[places])
+    assert some.people.tolist() == whole.people[places].tolist()
+    assert some.groups == tuple(whole.groups[place] for place in places)
+    rows = ["file,person,label", *["a.png,anna,paper", "b.png,ben,screen"] * 3]
+    (tmp_path / "stills").mkdir()
+    assert read_measured(write_stills(tmp_path / "stills", rows), LABELS, 16, 3).truth.tolist() == [1, 1, 0]
+
+
+def test_shards_without_any_picture_are_told(tmp_path: Path) -> None:
+    np.savez(tmp_path / "shard_00000.npz", images=np.zeros((0, 8, 8, 3), np.uint8))
+    (tmp_path / "shard_00000.jsonl").write_text("", encoding="utf-8")
+    with pytest.raises(BadInputError, match="1 shards hold no pictures"):
+        read_measured(tmp_path, LABELS, 16)
+
+
 @pytest.mark.parametrize("told", ["hard", "=folder", "hard=", "heldout=folder"])
 def test_named_folders_need_a_free_name_and_a_folder(told: str) -> None:
     with pytest.raises(BadInputError, match="--measure"):
