@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from export.heldout import TABLE, Heldout, read_measured
 from monitor.errors import BadInputError
 from monitor.schema import Image
+from monitor.sources.picture_file import decode_picture
 from monitor.store.held_aside import sides_of
 from monitor.store.location import store_path
 from monitor.store.people import people_of
@@ -140,7 +140,7 @@ def read_aside(store: str | Path | None, labels: Sequence[str], rubric_id: str) 
             student = crop.student_id or crop.person or crop.video or ""
             if len(said) != 1 or None in said or student in out or not sides.may_judge(student):
                 continue
-            picture = _decoded((whole.picture if (whole := kept_crop(reader, crop.crop_id)) else None) or b"")
+            picture = decode_picture((whole.picture if (whole := kept_crop(reader, crop.crop_id)) else None) or b"")
             if picture is not None:
                 pictures.append(picture)
                 truth.append(_index(str(said.pop()), labels, f"{reader.path}, crop {crop.crop_id}"))
@@ -165,7 +165,7 @@ def read_renders(labels: Sequence[str], side_px: int) -> Heldout:
     with np.load(_ASSETS / "renders.npz") as packed:
         data, ends = packed["jpeg"], packed["ends"]
     files = np.split(data, ends[:-1])
-    pictures = [picture for file in files if (picture := _decoded(file.tobytes())) is not None]
+    pictures = [picture for file in files if (picture := decode_picture(file.tobytes())) is not None]
     head = HeadCut()
     squares = [fit_square(head.or_whole(picture[:, :, ::-1]), side_px) for picture in pictures]
     return Heldout(
@@ -175,13 +175,6 @@ def read_renders(labels: Sequence[str], side_px: int) -> Heldout:
         np.array([row["person_id"] for row in rows], dtype=np.str_),
         tuple(row["groups"] for row in rows),
     )
-
-
-def _decoded(picture: bytes) -> Image | None:
-    if not picture:
-        return None
-    found: Image | None = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
-    return found
 
 
 def _index(label: str, labels: Sequence[str], where: str) -> int:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import BadInputError
+from monitor.schema import Image
+from monitor.sources.picture_file import read_picture
 from monitor.students.headcut import HeadCut
 from monitor.vlm.pixels import fit_square
 
@@ -190,12 +191,9 @@ def _spread(count: int, most: int | None) -> NDArray[np.int64]:
     return np.linspace(0, count - 1, most).round().astype(np.int64)
 
 
-def _picture_rgb(path: Path) -> NDArray[np.uint8]:
-    try:
-        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error) as error:
-        raise BadInputError(f"{path}: cannot be read ({error}), named in {path.parent / TABLE}") from error
+def _picture_rgb(path: Path) -> Image:
+    picture = read_picture(path)
     if picture is None:
-        raise BadInputError(f"{path}: not a picture, named in {path.parent / TABLE}")
-    rgb: NDArray[np.uint8] = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-    return rgb
+        found = f"{path.stat().st_size} bytes that are no picture" if path.is_file() else "no such file"
+        raise BadInputError(f"{path}: expected a picture, named in {path.parent / TABLE}, found {found}")
+    return np.ascontiguousarray(picture[:, :, ::-1])

@@ -10,7 +10,7 @@ from monitor.config import MonitorSettings
 from monitor.errors import BadInputError
 from monitor.rubric import load_rubric
 from monitor.schema import Box, Crop, Image
-from monitor.sources.stills import read_picture
+from monitor.sources.picture_file import read_picture
 from monitor.students.crops import cut_crop, cut_student
 from monitor.students.facemodel import FindsFaces, open_face_finder
 from monitor.students.faces import TILE_SIDE_PX

@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from monitor.errors import SourceError
-from monitor.schema import Frame, Image
+from monitor.schema import Frame
+from monitor.sources.picture_file import read_picture
 from monitor.sources.sampling import index_at
 from monitor.sources.source import Closing, SourceCounts
 
@@ -65,38 +63,7 @@ class Stills(Closing):
         self._closed = True
 
 
-def read_picture(path: Path) -> Image | None:
-    """A picture file as 8 bit blue-green-red, upright by its EXIF; None where it cannot be read.
-
-    Grey, 16 bit, CMYK and palettes are converted; what is transparent lies on white.
-    """
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError:
-        return None
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-        if image is None:
-            return None
-        if image.ndim == 3 and image.shape[2] == 4:
-            return _on_white(_eight_bit(image))
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)  # turns by EXIF, which IMREAD_UNCHANGED does not
-    except cv2.error:
-        return None
-    return np.ascontiguousarray(image) if image is not None else None
-
-
 def natural_key(path: Path) -> list[tuple[int, int, str]]:
     """Sorts frame_2 before frame_10, whatever the case."""
     parts = re.split(r"([0-9]+)", path.name.lower())
     return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
-
-
-def _eight_bit(image: np.ndarray) -> np.ndarray:
-    return (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
-
-
-def _on_white(image: np.ndarray) -> Image:
-    alpha = image[:, :, 3:].astype(np.float32) / 255
-    blended = image[:, :, :3] * alpha + 255 * (1 - alpha)
-    return np.ascontiguousarray(blended.round().astype(np.uint8))

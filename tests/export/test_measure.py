@@ -13,6 +13,8 @@ from export.heldout import Heldout, named_folders, read_measured
 from export.measure import measure, surest_macro_f1
 from export.probes import hang_together
 from monitor.errors import BadInputError
+from monitor.sources.picture_file import read_picture
+from monitor.vlm.pixels import fit_square
 from tests.export.checkpoints import write_shards
 from trainer.evaluation import counts, metrics
 from trainer.evaluation.intervals import bootstrap_counts, counts_by_person
@@ -126,12 +128,28 @@ def test_stills_with_a_table_are_read(tmp_path: Path) -> None:
     assert found.clear.all()
 
 
+def test_a_still_is_read_as_the_runtime_reads_it(tmp_path: Path) -> None:
+    """The same pixels on both sides, whatever the picture: smaller, larger, not square, grey, 16 bit, transparent."""
+    chance = np.random.default_rng(0)
+    shapes = [(60, 60, 3), (300, 300, 3), (120, 128, 3), (90, 160), (50, 40, 4)]
+    pictures = [chance.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
+    rows = ["file,person,label"]
+    for number, picture in enumerate([*pictures, pictures[0].astype(np.uint16) * 257]):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+        rows.append(f"{number}.png,p{number},screen")
+    (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    for number, image_rgb in enumerate(read_measured(tmp_path, LABELS, 64).pixels):
+        picture_bgr = read_picture(tmp_path / f"{number}.png")
+        assert picture_bgr is not None
+        np.testing.assert_array_equal(image_rgb, fit_square(picture_bgr, 64)[:, :, ::-1])
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
         (["file,person,label", "a.png,anna,asleep"], "label 'asleep' is not one of screen, paper, wander"),
-        (["file,person,label", "gone.png,anna,paper"], "gone.png: cannot be read"),
-        (["file,person,label", "labels.csv,anna,paper"], "not a picture"),
+        (["file,person,label", "gone.png,anna,paper"], "gone.png: expected a picture.*found no such file"),
+        (["file,person,label", "labels.csv,anna,paper"], r"found \d+ bytes that are no picture"),
         (["file,label", "a.png,paper"], r"missing: \['person'\]"),
         (["file,person,label"], "needs rows"),
     ],

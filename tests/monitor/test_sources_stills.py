@@ -10,8 +10,8 @@ import pytest
 
 from monitor.errors import SourceError
 from monitor.schema import Image
+from monitor.sources.picture_file import read_picture
 from monitor.sources.source import SourceCounts, open_source
-from monitor.sources.stills import read_picture
 from tests.recordings import number_in, numbered_picture
 
 

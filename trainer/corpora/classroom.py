@@ -12,8 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-
 from monitor.errors import StoreError
 from monitor.rubric import Rubric
 from monitor.store.database import Store
@@ -139,4 +137,4 @@ class _Pictures:
                 if crop is None or crop.picture is None:
                     yield place, "its picture was purged"
                 else:
-                    yield place, decode(np.frombuffer(crop.picture, np.uint8))
+                    yield place, decode(crop.picture)

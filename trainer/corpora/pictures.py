@@ -7,13 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
-import cv2
 import numpy as np
 
 from monitor.schema import Image
+from monitor.sources.picture_file import decode_picture
 from trainer.corpora.record import Item, Reading
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -56,21 +55,16 @@ def read_files(items: Sequence[Item]) -> Iterator[Reading]:
 def read_file(path: Path) -> Image | str:
     """A picture file as 8 bit red-green-blue, upright by its EXIF; or why it cannot be read."""
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        data = path.read_bytes()
     except OSError:
         return "no such picture"
-    return decode(data) if data.size else "an empty file"
+    return decode(data) if data else "an empty file"
 
 
-def decode(data: np.ndarray[Any, np.dtype[np.uint8]]) -> Image | str:
-    """The bytes of a picture file as 8 bit red-green-blue, or why they cannot be read."""
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error:
-        image = None
-    if image is None:
-        return "not a readable picture"
-    return np.ascontiguousarray(image[:, :, ::-1])
+def decode(data: bytes) -> Image | str:
+    """The bytes of a picture file as 8 bit red-green-blue, as the monitor reads them; or why they cannot be read."""
+    image = decode_picture(data)
+    return "not a readable picture" if image is None else np.ascontiguousarray(image[:, :, ::-1])
 
 
 def read_clips(items: Sequence[Item]) -> Iterator[Reading]:

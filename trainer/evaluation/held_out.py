@@ -5,17 +5,13 @@ This file knows the model's door and the figures; it trains nothing.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from monitor.errors import BadInputError
 from monitor.rubric import Rubric
 from monitor.vlm.pixels import fit_square
 from trainer.corpora.record import PictureSet
@@ -24,8 +20,6 @@ from trainer.evaluation.metrics import expected_calibration_error, majority_base
 from trainer.model import Checkpoint, normalise, score_phrases
 
 BATCH = 100
-STILL_PX = 128
-"""Stills come in many sizes; a set of pictures has one."""
 
 
 def ask(
@@ -86,33 +80,3 @@ def figures(
         "majority_macro_f1": round(majority_baseline(truth, count).macro_f1, 4),
         "ece": round(expected_calibration_error(probabilities, truth), 4),
     }
-
-
-def read_stills(folder: Path, labels: Sequence[str]) -> PictureSet:
-    """A folder of pictures with labels.csv (columns file, person, label); each picture is one student's crop.
-
-    Raises:
-        BadInputError: no labels.csv, a picture that cannot be read, or a label the rubric lacks.
-    """
-    table = folder / "labels.csv"
-    if not table.is_file():
-        raise BadInputError(f"{folder}: no labels.csv (columns file, person, label) in it.")
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    images = []
-    for row in rows:
-        picture = cv2.imread(str(folder / row["file"]), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise BadInputError(f"{folder / row['file']}: not a picture, named in {table}.")
-        if row["label"] not in labels:
-            raise BadInputError(f"{table}: label {row['label']!r} is not one of {', '.join(labels)}.")
-        images.append(fit_square(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), STILL_PX))
-    unknown = np.full((len(rows), 4), np.nan, dtype=np.float32)
-    return PictureSet(
-        images_rgb=np.stack(images),
-        labels=np.array([labels.index(row["label"]) for row in rows], dtype=np.int64),
-        persons=tuple(row["person"] for row in rows),
-        angles_deg=unknown,
-        face_boxes_px=unknown,
-        groups=tuple(row for row in rows),
-    )
