@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,8 +149,8 @@ def read_aside(store: str | Path | None, labels: Sequence[str], rubric_id: str) 
     return AsideCrops(tuple(pictures), tuple(truth), tuple(students))
 
 
-def read_renders(labels: Sequence[str], side_px: int) -> Heldout:
-    """The rendered people that ship with the package, cut around their heads as the monitor cuts.
+def describe_renders(labels: Sequence[str]) -> list[dict[str, Any]]:
+    """A row for each rendered picture that ships with the package: person_id, label, groups.
 
     Raises:
         BadInputError: the rubric has other labels, so nothing is known of what they show.
@@ -162,6 +163,16 @@ def read_renders(labels: Sequence[str], side_px: int) -> Heldout:
             f"the renders that ship show {', '.join(sorted(unknown))}, which the rubric lacks ({', '.join(labels)}). "
             "Give a folder of pictures for it: --heldout FOLDER."
         )
+    return rows
+
+
+def read_renders(labels: Sequence[str], side_px: int) -> Heldout:
+    """The rendered people that ship with the package, cut around their heads as the monitor cuts.
+
+    Raises:
+        BadInputError: the rubric has other labels, so nothing is known of what they show.
+    """
+    rows = describe_renders(labels)
     with np.load(_ASSETS / "renders.npz") as packed:
         data, ends = packed["jpeg"], packed["ends"]
     files = np.split(data, ends[:-1])
