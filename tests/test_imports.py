@@ -19,11 +19,13 @@ DOORS = (
     "monitor.registry_list",
     "monitor.registry_words",
 )
+SAME_PIXELS = ("monitor.sources.picture_file", "monitor.students.headcut")
+"""How a picture is read and cut: what is learned from and measured on must be what a lecture gets."""
 ROOMS = {
     "commands": ("commands", "monitor", "trainer", "export", "dashboard"),
     "monitor": ("monitor",),
-    "trainer": ("trainer", *DOORS, "monitor.students.crops", "monitor.students.headcut"),
-    "export": ("export", *DOORS, "monitor.students.headcut"),
+    "trainer": ("trainer", *DOORS, *SAME_PIXELS, "monitor.students.crops"),
+    "export": ("export", *DOORS, *SAME_PIXELS),
     "dashboard": ("dashboard", "monitor.clips", "monitor.report", *(door for door in DOORS if door != "monitor.vlm")),
 }
 RUNS_TORCH = ROOT / "monitor" / "vlm" / "checkpoint"
