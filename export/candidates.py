@@ -65,8 +65,8 @@ def quantize_best(
         BundleError: none keeps the labels, or the graphs differ from plain transformers.
     """
     model = build_asked(opened, asked)
-    methods = that_fit(trial.methods, model)
-    for method in set(trial.methods) - set(methods):
+    methods = that_fit(trial.methods, {"vision": model.vision, "text": model.label})
+    for method in (one for one in trial.methods if one not in methods):
         trial.tell(f"{method}: left out, it would not fit into one ONNX file")
     if not trial.vision_adapters:
         model.vision = fold_norms(model.vision)

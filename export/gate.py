@@ -1,9 +1,8 @@
 """The gate: whether a challenger may become the champion, from both models' answers to the same pictures.
 
-No class and no group may lose: in each class the paired bootstrap over students must stay above a point's loss, and no
-group, smaller and one of many, may be seen to lose. Confidence must stay honest, the runtime must answer as the trainer
-did, and enough students must have been asked. Pure: probabilities in, a verdict out; formulas are those of
-`export.figures`. This file knows no files and no models.
+No class and no group may lose: the paired bootstrap over students must stay above a point's loss in each. Confidence
+must stay honest, the runtime must answer as the trainer did, and enough students must have been asked. Pure:
+probabilities in, a verdict out; formulas are those of `export.figures`. This file knows no files and no models.
 """
 
 from __future__ import annotations
@@ -26,10 +25,7 @@ class GateSettings:
     """What a challenger must reach."""
 
     least_points: float = -1.0
-    """In each class the lower end of the difference must be above this, in each group the difference itself..."""
-    pictures_lost: int = 2
-    """...or a smaller loss than so many of its pictures make: one of 50 makes two points already. By lower ends next
-    to nothing would pass, however good (`benchmarks.gate`)."""
+    """In each class and group the lower end of the difference must be above this."""
     level: float = 0.9
     """Share of draws of students inside an interval; its lower end leaves half of the rest below."""
     draws: int = 2000
@@ -113,15 +109,15 @@ def judge(
     old, new = champion_answers.argmax(axis=1), challenger_answers.argmax(axis=1)
     pair = _Pair(truth, old, new, people, len(labels), bars)
     classes = dict(zip(labels, pair.by_class(), strict=True))
-    judged, small, lost = _groups(pair, pictures.groups, bars)
+    judged, small = _groups(pair, pictures.groups, bars)
     errors = (calibration_error(truth, champion_answers), calibration_error(truth, challenger_answers))
     real = people if around.rendered is None else people[~around.rendered]
     reasons = [
         *around.objections,
         *_few_students(len(np.unique(real)), bars),
         *(f"no picture shows {name!r}, so nobody knows what happens to it" for name in _absent(truth, labels)),
-        *_losses(classes, bars),
-        *lost,
+        *_losses("", classes, bars),
+        *(loss for key, values in judged.items() for loss in _losses(f"{key.replace('_', ' ')} = ", values, bars)),
         *_dishonest(errors, bars),
         *_unlike(around.agreement, bars),
     ]
@@ -200,33 +196,28 @@ class _Pair:
 
 def _groups(
     pair: _Pair, groups: Sequence[Mapping[str, str]], bars: GateSettings
-) -> tuple[dict[str, dict[str, Difference]], list[str], list[str]]:
-    """The difference in each group that is large enough, the names of those that are not, and who loses."""
+) -> tuple[dict[str, dict[str, Difference]], list[str]]:
+    """The difference in each group that is large enough, and the names of those that are not."""
     judged: dict[str, dict[str, Difference]] = {}
     small: list[str] = []
-    lost: list[str] = []
     for key in sorted({key for group in groups for key in group}):
         values = np.array([group.get(key, "") for group in groups])
         for value in np.unique(values[values != ""]):
-            rows, name = values == value, f"{key} = {value}"
+            rows = values == value
             if rows.all():
                 continue
-            pictures, people = int(rows.sum()), pair.people(rows)
-            if pictures < bars.fewest_in_group or people < bars.fewest_students:
-                small.append(f"{name}: {pictures} pictures of {people} people")
-                continue
-            found = judged.setdefault(key, {})[str(value)] = pair.of(rows)
-            limit = min(bars.least_points, -100 * bars.pictures_lost / pictures)
-            if found[0] <= limit:
-                lost.append(f"{name.replace('_', ' ')}: F1 changes by {found[0]:+.1f} points (limit {limit:+.1f})")
-    return judged, small, lost
+            if rows.sum() < bars.fewest_in_group or pair.people(rows) < bars.fewest_students:
+                small.append(f"{key} = {value}: {int(rows.sum())} pictures of {pair.people(rows)} people")
+            else:
+                judged.setdefault(key, {})[str(value)] = pair.of(rows)
+    return judged, small
 
 
-def _losses(classes: Mapping[str, Difference], bars: GateSettings) -> list[str]:
+def _losses(where: str, found: Mapping[str, Difference], bars: GateSettings) -> list[str]:
     return [
-        f"{name}: F1 changes by {value:+.1f} points, at worst {low:+.1f} (limit {bars.least_points:+.1f})"
+        f"{where}{name}: F1 changes by {value:+.1f} points, at worst {low:+.1f} (limit {bars.least_points:+.1f})"
         + (": too few pictures to be sure" if value > bars.least_points else "")
-        for name, (value, low, _) in classes.items()
+        for name, (value, low, _) in found.items()
         if low <= bars.least_points  # NaN, a label that nobody has, is told by itself
     ]
 

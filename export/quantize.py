@@ -8,7 +8,7 @@ a graph, also where the weights of the fp32 one lie beside it. This file judges 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.transformers.float16 import convert_float_to_float16
+from torch import nn
 
 from export.fuse import fuse_products
 from export.graph_files import (
@@ -31,7 +32,6 @@ from export.graph_files import (
     weights_beside,
 )
 from export.graph_runs import GraphRun
-from export.label_graph import ScoringModel
 from monitor.errors import BadInputError, BundleError
 
 FOR_GPU = ("fp16",)
@@ -111,13 +111,17 @@ _SHARES = {"int8-static": 1 / 4, "int8-dynamic": 1 / 4, "int4": (4 + 32 / _BLOCK
 """What each leaves of the bytes of fp32 weights; an int4 block has a scale in fp32."""
 
 
-def that_fit(methods: Sequence[str], model: ScoringModel) -> list[str]:
+def that_fit(methods: Sequence[str], parts: Mapping[str, nn.Module]) -> list[str]:
     """The methods whose graphs fit into one file each.
+
+    Args:
+        methods: keys of METHODS.
+        parts: what becomes a graph each, by a name for people.
 
     Raises:
         BadInputError: none does; the message names the part, its size, and what runs the model instead.
     """
-    sizes = {"vision": weigh(model.vision), "text": weigh(model.label)}
+    sizes = {name: weigh(module) for name, module in parts.items()}
     part = max(sizes, key=lambda name: sizes[name])
     fitting = [one for one in methods if fits_one_file(sizes[part] * _SHARES.get(one, 0))]
     if not fitting:
