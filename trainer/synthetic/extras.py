@@ -17,6 +17,7 @@ from trainer.synthetic.activity import Activity, Staged, arm_at_face, draw_activ
 from trainer.synthetic.angles import Matrix, Vector
 from trainer.synthetic.arm import SIDES
 from trainer.synthetic.exposure import expose
+from trainer.synthetic.eyes import AVERAGE, Eyes, draw_eyes
 from trainer.synthetic.gaze import HeadPose, Target
 from trainer.synthetic.people import Pose
 from trainer.synthetic.recipe import Recipe
@@ -44,6 +45,7 @@ class Extras:
     is_at_edge: bool
     rests: bool = False
     """Whether the head rests on a hand."""
+    eyes: Eyes = AVERAGE
     staged: Staged = field(default_factory=Staged)
     setting: dict[str, Any] = field(default_factory=dict)
     """For the record of the picture."""
@@ -135,4 +137,8 @@ def draw_extras(seed: int, outfit: Outfit, target: Target, recipe: Recipe) -> Ex
     if recipe.resting > 0:
         extras.rests = bool(rng.random() < recipe.resting)
         extras.setting["resting"] = extras.rests
+    if recipe.own_eyes > 0:
+        extras.eyes = draw_eyes(seed, recipe.own_eyes)
+        outfit.uniforms.update(extras.eyes.uniforms)
+        extras.setting["eyes"] = extras.eyes.setting
     return extras

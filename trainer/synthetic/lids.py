@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.synthetic.angles import Matrix, Vector
+from trainer.synthetic.eyes import AVERAGE, Eyes
 from trainer.synthetic.mesh import BODY_VERTICES, EYES, eyeball_centre, topology
 
 _REACH_DM = 0.27
@@ -23,10 +24,6 @@ _CORNERS_DEG = (8.0, 54.0)
 _MARGIN_DEG = 24.0
 """Up to here a lid moves as a whole; from here to `_CREASE_DEG` less and less."""
 _CREASE_DEG = 54.0
-
-_UPPER, _LOWER_DOWN, _LOWER_UP = 0.85, 0.66, 0.3
-"""Share of the eyeball's turn that a lid follows. The upper lid keeps covering the rim of the iris; the lower one
-sinks with a gaze down, and rises little with a gaze up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,9 @@ def _lids(eye: int) -> _Lids:
     return _Lids(vertices, np.where(above, share[vertices], 0.0), np.where(above, 0.0, share[vertices]))
 
 
-def move_lids(vertices: NDArray[np.float64], eye: int, centre: Vector, head: Matrix, pitch_rad: float) -> None:
+def move_lids(  # each is another thing of the same eye
+    vertices: NDArray[np.float64], eye: int, centre: Vector, head: Matrix, pitch_rad: float, eyes: Eyes = AVERAGE
+) -> None:
     """Turn the lids of one eye with its gaze, in place.
 
     Args:
@@ -67,10 +66,12 @@ def move_lids(vertices: NDArray[np.float64], eye: int, centre: Vector, head: Mat
         centre: of the eyeball.
         head: 3 x 3, how the head stands.
         pitch_rad: how far the eyeball turns down in its head; negative up.
+        eyes: whose they are; says how far their lids follow, and where they lie at rest.
     """
     lids = _lids(eye)
-    lower = _LOWER_DOWN if pitch_rad > 0 else _LOWER_UP
-    turns = pitch_rad * (_UPPER * lids.upper + lower * lids.lower)
+    lower = eyes.lower_down_share if pitch_rad > 0 else eyes.lower_up_share
+    turns = pitch_rad * (eyes.upper_share * lids.upper + lower * lids.lower)
+    turns = turns + eyes.upper_rest_rad * lids.upper + eyes.lower_rest_rad * lids.lower
     local = (vertices[lids.vertices] - centre) @ head
     cos, sin = np.cos(turns), np.sin(turns)
     # `turn_x`, by another angle for each vertex.

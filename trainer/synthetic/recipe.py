@@ -100,6 +100,8 @@ class Recipe:
     """Standard deviation of how far."""
     resting: float = 0.0
     """Share of students who rest the head on a hand, and tilt it far."""
+    own_eyes: float = 0.0
+    """Share of people whose eyes and lids are not the average ones; see `trainer.synthetic.eyes`."""
 
     # What a picture alone can tell. A gaze beyond these limits, measured from the camera's direction, is ambiguous:
     # it could as well have been taken at a desk where the label is another one.

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from monitor.errors import ClassroomError
 from trainer.synthetic.angles import Matrix, Vector, look_at, orthographic
+from trainer.synthetic.eyes import AVERAGE
 from trainer.synthetic.mesh import Topology, face_masks, topology
 from trainer.synthetic.shapes import Mesh
 
@@ -126,6 +127,7 @@ class Renderer:
         self._masks.use(_MASKS_UNIT)
         self._shadow_map.use(_SHADOW_UNIT)
         shared = {
+            **AVERAGE.uniforms,
             **drawing.uniforms,
             "camera": drawing.camera,
             "masks": _MASKS_UNIT,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from trainer.synthetic.angles import Matrix, Vector, look_at, perspective, project, seen_from, turn_x, turn_z, window
+from trainer.synthetic.eyes import AVERAGE, Eyes
 from trainer.synthetic.gaze import Desk, HeadPose, Target, eye_angles
 from trainer.synthetic.lids import move_lids
 from trainer.synthetic.mesh import EYES, topology
@@ -64,15 +65,16 @@ class Scene:
         self.camera: Vector = self.origin + desk.camera
         self.scale = float(np.linalg.norm(left - right)) / (2 * EYE_HALF_M)
 
-    def turn_eyes(self, target: Vector) -> None:
+    def turn_eyes(self, target: Vector, eyes: Eyes = AVERAGE) -> None:
         """Turn both eyes, and their lids, to a target relative to the origin, as far as eyes go."""
         head, vertices = self.body.head, self.body.vertices
         for index, eye in enumerate(EYES):
             centre = vertices[eye].mean(0)
             yaw, pitch = eye_angles(head, centre, self.origin + target)
-            turn = head @ turn_z(yaw) @ turn_x(pitch) @ head.T
+            outwards = eyes.outwards_rad if index == 0 else -eyes.outwards_rad
+            turn = head @ turn_z(yaw + outwards) @ turn_x(pitch + eyes.down_rad) @ head.T
             vertices[eye] = (vertices[eye] - centre) @ turn.T + centre
-            move_lids(vertices, index, centre, head, pitch)
+            move_lids(vertices, index, centre, head, pitch, eyes)
 
     def view(self, aim: Vector | None = None, roll_rad: float = 0.0) -> Matrix:
         """The 4 x 4 matrix of the camera, aimed at a point relative to the origin."""

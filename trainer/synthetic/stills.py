@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trainer.synthetic.extras import Extras, draw_extras
+from trainer.synthetic.eyes import AVERAGE
 from trainer.synthetic.face import draw_actions
 from trainer.synthetic.gaze import Desk, HeadPose, Target, draw_desk, draw_head, draw_label, draw_target
 from trainer.synthetic.hands import draw_place, hand_at_face
@@ -133,7 +134,7 @@ def read_shard(path: Path) -> tuple[NDArray[np.uint8], list[dict[str, Any]]]:
 
 def _render(renderer: Renderer, draw: Draw, scene: Scene, recipe: Recipe) -> Still:
     rng, target, extras = draw.rng, draw.target, draw.extras
-    scene.turn_eyes(target.point)
+    scene.turn_eyes(target.point, extras.eyes if extras else AVERAGE)
     hand_place = draw_place(rng) if rng.random() < recipe.hand else "none"
     if extras is not None:
         hand_place = extras.hand_place(hand_place)
