@@ -37,7 +37,8 @@ class Dialogue:
         self._cache: dict[tuple[str, str], tuple[list[int], int]] = {}
 
     @cached_property
-    def _phrases(self) -> tuple[str, ...]:
+    def phrases(self) -> tuple[str, ...]:
+        """The answers to the rubric's question, in the order of its labels."""
         return tuple(label.phrase for label in self.rubric.labels)
 
     def label_turn(self, label: int, rng: random.Random) -> tuple[str, str]:
@@ -45,13 +46,13 @@ class Dialogue:
         question = self.rubric.question
         if self.rubric.paraphrases and rng.random() < self.paraphrased:
             question = rng.choice(self.rubric.paraphrases)
-        return question, self._phrases[label]
+        return question, self.phrases[label]
 
     def probe_turn(self, label: int, rng: random.Random) -> tuple[str, str]:
         """A yes/no question; yes is right half of the time."""
-        others = [phrase for index, phrase in enumerate(self._phrases) if index != label]
+        others = [phrase for index, phrase in enumerate(self.phrases) if index != label]
         if rng.random() < 0.5:
-            return prompt.probe_question(self._phrases[label]), prompt.YES
+            return prompt.probe_question(self.phrases[label]), prompt.YES
         return prompt.probe_question(rng.choice(others)), prompt.NO
 
     def gaze_turn(self, yaw_deg: float, pitch_deg: float) -> tuple[str, str]:

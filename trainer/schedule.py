@@ -28,7 +28,9 @@ class Schedule:
 
     @property
     def progress(self) -> float:
-        """Share of the run that is done, 0 to 1."""
+        """Share of the run that is done, 0 to 1; a run of no steps and no seconds is done."""
+        if not self._steps and not self._seconds:
+            return 1.0
         share = self.step / self._steps if self._steps else self.elapsed_s / self._seconds
         return min(1.0, self._before + share)
 

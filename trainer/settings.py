@@ -71,9 +71,24 @@ class TeacherSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeSettings:
+    """The last stage, in which probes learn to fit the label (`trainer.probe_stage`); steps = 0 leaves it out."""
+
+    steps: int = 0
+    batch_size: int = 48
+    learning_rate: float = 5e-4
+    warmup: float = 0.33
+    """Share of the stage in which the learning rate rises."""
+    keep_weight: float = 1.0
+    """Weight of staying with what the model answered before to all other questions."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingSettings:
     """The run itself. It ends after `steps`, or where that is 0 after `minutes`."""
 
+    start: str = ""
+    """A checkpoint folder to go on from; empty = random weights."""
     seed: int = 0
     steps: int = 0
     minutes: float = 0.0
@@ -119,6 +134,7 @@ class SftSettings:
     """Fields of `trainer.model.ModelShape` that differ from its defaults."""
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    probes: ProbeSettings = field(default_factory=ProbeSettings)
     augmentation: dict[str, float] = field(default_factory=dict)
     """Fields of `trainer.augment.Augmentation` that differ from its defaults."""
     late_augmentation: dict[str, float] = field(default_factory=dict)
@@ -139,11 +155,15 @@ def read_settings(path: Path) -> SftSettings:
     data = read_table(path)
     if isinstance(data.get("data"), dict) and isinstance(renders := data["data"].get("render"), list):
         data["data"]["render"] = [fill(RenderSettings, one, f"{path}, [[data.render]]") for one in renders]
-    tables = {"data": DataSettings, "teacher": TeacherSettings, "training": TrainingSettings}
+    tables = {"data": DataSettings, "teacher": TeacherSettings, "training": TrainingSettings, "probes": ProbeSettings}
     settings: SftSettings = fill_run(SftSettings, data, tables, path)
-    for name, steps, minutes in (("training", settings.training.steps, settings.training.minutes),):
-        if steps <= 0 and minutes <= 0:
-            raise BadInputError(f"{path}, [{name}]: give steps or minutes, one of them above 0.")
+    training = settings.training
+    probes_alone = bool(training.start) and settings.probes.steps > 0
+    if training.steps <= 0 and training.minutes <= 0 and not probes_alone:
+        raise BadInputError(
+            f"{path}, [training]: give steps or minutes, one of them above 0; only a run that has a `start` and "
+            "[probes] can do without."
+        )
     return settings
 
 

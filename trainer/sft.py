@@ -24,7 +24,17 @@ from trainer.corpora.synthetic import list_shards, read_shard
 from trainer.dialogue import Dialogue
 from trainer.evaluation.held_out import evaluate
 from trainer.feed import Feed
-from trainer.model import Card, Checkpoint, ModelShape, build_model, describe_rubric, normalise_floats, save_checkpoint
+from trainer.model import (
+    Card,
+    Checkpoint,
+    ModelShape,
+    build_model,
+    describe_rubric,
+    load_checkpoint,
+    normalise_floats,
+    save_checkpoint,
+)
+from trainer.probe_stage import teach_probes
 from trainer.renders import render_missing
 from trainer.schedule import Schedule
 from trainer.settings import SftSettings, read_settings
@@ -81,6 +91,7 @@ class _Run:
         self.settings, self.folder, self.resume = settings, folder, resume
         self.rubric: Rubric = load_rubric(settings.data.rubric)
         self.shape = _shape(settings)
+        self.start = _start(settings, self.shape)
         self.feed = Feed(
             [Path(place) for place in settings.data.folders],
             self.rubric.names,
@@ -94,7 +105,9 @@ class _Run:
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"),
             TimeElapsedColumn(), TimeRemainingColumn(),
         )  # fmt: skip
-        self._tasks = {name: self._bar.add_task(name, total=1.0, visible=False) for name in ("teacher", "student")}
+        self._tasks = {
+            name: self._bar.add_task(name, total=1.0, visible=False) for name in ("teacher", "student", "probes")
+        }
 
     def go(self) -> Path:
         """Teacher, then student, then the last figures."""
@@ -106,15 +119,26 @@ class _Run:
             if teacher is not None:
                 figure = teacher_macro_f1(teacher, self.held_out, len(self.rubric.labels))
                 self._log({"phase": "teacher", "macro_f1": round(figure, 4)})
-            tokenizer = train_tokenizer()
-            model = build_model(self.shape, tokenizer, self.settings.training.seed)
-            sample = next(self.feed.epoch(SAMPLE, torch.Generator().manual_seed(self.settings.training.seed)))
-            whiten_patches(model.model.vision_model, normalise_floats(plain(sample.images, self.shape.image_size)))
-            dialogue = Dialogue(self.rubric, tokenizer, self.shape.image_tokens)
-            student = Student(Checkpoint(model, tokenizer, self._card()), dialogue, self.settings, teacher)
+            begun = self._begin()
+            dialogue = Dialogue(self.rubric, begun.tokenizer, self.shape.image_tokens)
+            student = Student(begun, dialogue, self.settings, teacher)
             self._train(student)
-            self._finish(student)
+            taught = student.averaged()
+            if self.settings.probes.steps > 0:
+                taught = teach_probes(taught, self.feed, dialogue, self.settings, self._report)
+            self._finish(taught)
         return self.folder
+
+    def _begin(self) -> Checkpoint:
+        """The model as the run finds it: another run's, or random weights."""
+        training = self.settings.training
+        if self.start is not None:
+            return Checkpoint(self.start.model, self.start.tokenizer, self._card())
+        tokenizer = train_tokenizer()
+        model = build_model(self.shape, tokenizer, training.seed)
+        sample = next(self.feed.epoch(SAMPLE, torch.Generator().manual_seed(training.seed)))
+        whiten_patches(model.model.vision_model, normalise_floats(plain(sample.images, self.shape.image_size)))
+        return Checkpoint(model, tokenizer, self._card())
 
     def _train(self, student: Student) -> None:
         training = self.settings.training
@@ -158,13 +182,13 @@ class _Run:
         student.save(self.folder / STATE_FILE, {"progress": schedule.progress})
         save_checkpoint(self.folder, student.averaged())
 
-    def _finish(self, student: Student) -> None:
+    def _finish(self, taught: Checkpoint) -> None:
         """Final figures go into the card."""
-        card = student.checkpoint.card
+        card = taught.card
         whole = self._held_out_whole() or cut_around_faces(self.feed.development(10**9))
-        card.metrics = {"held_out": evaluate(student.averaged(), whole, self.rubric)}
+        card.metrics = {"held_out": evaluate(taught, whole, self.rubric)}
         card.training["finished_at"] = datetime.now(UTC).isoformat(timespec="seconds")
-        save_checkpoint(self.folder, student.averaged())
+        save_checkpoint(self.folder, taught)
         self._log({"phase": "final", **card.metrics["held_out"]})
 
     def _read_held_out(self) -> PictureSet:
@@ -179,17 +203,20 @@ class _Run:
         return cut_around_faces(join([read_shard(shard, self.rubric.names) for shard in shards])) if shards else None
 
     def _card(self) -> Card:
+        training: dict[str, Any] = {"settings": _told(self.settings), "torch": torch.__version__}
+        if self.start is not None:
+            training["start"] = {"model_id": self.start.card.model_id, **self.start.card.training}
         return Card(
             model_id=f"{self.settings.name}-{datetime.now(UTC):%Y%m%d}",
             image_size=self.shape.image_size,
             image_tokens=self.shape.image_tokens,
             rubrics={self.rubric.rubric_id: describe_rubric(self.rubric)},
             data=self._data(),
-            training={"settings": _told(self.settings), "torch": torch.__version__},
+            training=training,
         )
 
     def _data(self) -> dict[str, Any]:
-        recipes = {}
+        recipes = dict(self.start.card.data.get("recipes", {})) if self.start else {}
         for place in self.settings.data.folders:
             manifest = Path(place) / MANIFEST
             if manifest.is_file():
@@ -224,10 +251,25 @@ def _shape(settings: SftSettings) -> ModelShape:
     return ModelShape(**settings.model)
 
 
+def _start(settings: SftSettings, shape: ModelShape) -> Checkpoint | None:
+    """The checkpoint that the run goes on from, if it does."""
+    if not settings.training.start:
+        return None
+    start = load_checkpoint(Path(settings.training.start))
+    found = (start.card.image_size, start.card.image_tokens)
+    if found != (shape.image_size, shape.image_tokens):
+        raise BadInputError(
+            f"{settings.training.start}: its pictures are {found[0]} px in {found[1]} tokens, [model] says "
+            f"{shape.image_size} px in {shape.image_tokens}. Give [model] the sizes that it was trained with."
+        )
+    return start
+
+
 def _told(settings: SftSettings) -> dict[str, Any]:
     """The settings as the card tells them: folders by their last name, for a card travels and machines differ."""
     told = asdict(settings)
     told.pop("out")
+    told["training"]["start"] = Path(settings.training.start).name
     told["data"]["folders"] = [Path(place).name for place in settings.data.folders]
     told["data"]["held_out"] = Path(settings.data.held_out).name
     for render in told["data"]["render"]:
