@@ -88,7 +88,7 @@ class TrainingSettings:
     """The run itself. It ends after `steps`, or where that is 0 after `minutes`."""
 
     start: str = ""
-    """A checkpoint folder to go on from; empty = random weights."""
+    """A checkpoint folder to go on from, also with finer patches; empty = random weights."""
     seed: int = 0
     steps: int = 0
     minutes: float = 0.0

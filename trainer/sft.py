@@ -43,7 +43,7 @@ from trainer.synthetic.recipe import read_recipe
 from trainer.synthetic.shards import MANIFEST, count_pictures
 from trainer.teaching import load_or_train, teacher_macro_f1
 from trainer.tokenizer import train_tokenizer
-from trainer.vision_start import whiten_patches
+from trainer.vision_start import continue_finer, whiten_patches
 
 STATE_FILE = "state.pt"
 TEACHER_FILE = "teacher.pt"
@@ -133,12 +133,20 @@ class _Run:
         """The model as the run finds it: another run's, or random weights."""
         training = self.settings.training
         if self.start is not None:
-            return Checkpoint(self.start.model, self.start.tokenizer, self._card())
+            return self._go_on(self.start)
         tokenizer = train_tokenizer()
         model = build_model(self.shape, tokenizer, training.seed)
         sample = next(self.feed.epoch(SAMPLE, torch.Generator().manual_seed(training.seed)))
         whiten_patches(model.model.vision_model, normalise_floats(plain(sample.images, self.shape.image_size)))
         return Checkpoint(model, tokenizer, self._card())
+
+    def _go_on(self, start: Checkpoint) -> Checkpoint:
+        """The checkpoint to start from, with this run's card, at this run's picture size."""
+        model = start.model
+        if start.card.image_size != self.shape.image_size:
+            model = build_model(self.shape, start.tokenizer, self.settings.training.seed)
+            continue_finer(model, start.model)
+        return Checkpoint(model, start.tokenizer, self._card())
 
     def _train(self, student: Student) -> None:
         training = self.settings.training
@@ -256,12 +264,20 @@ def _start(settings: SftSettings, shape: ModelShape) -> Checkpoint | None:
     if not settings.training.start:
         return None
     start = load_checkpoint(Path(settings.training.start))
-    found = (start.card.image_size, start.card.image_tokens)
-    if found != (shape.image_size, shape.image_tokens):
-        raise BadInputError(
-            f"{settings.training.start}: its pictures are {found[0]} px in {found[1]} tokens, [model] says "
-            f"{shape.image_size} px in {shape.image_tokens}. Give [model] the sizes that it was trained with."
-        )
+    sizes = {"vision": start.model.config.vision_config, "text": start.model.config.text_config}
+    found = {
+        "patch_size": sizes["vision"].patch_size,
+        "image_tokens": start.card.image_tokens,
+        **{f"{name}_width": size.hidden_size for name, size in sizes.items()},
+        **{f"{name}_layers": size.num_hidden_layers for name, size in sizes.items()},
+        **{f"{name}_heads": size.num_attention_heads for name, size in sizes.items()},
+    }
+    for name, value in found.items():
+        if value != getattr(shape, name):
+            raise BadInputError(
+                f"{settings.training.start}: has {name} {value}, [model] says {getattr(shape, name)}. Give [model] the "
+                "sizes that it was trained with; only image_size, and scale_factor with it, may change."
+            )
     return start
 
 

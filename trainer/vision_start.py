@@ -54,6 +54,43 @@ def _sinusoids(grid: int, width: int) -> Tensor:
 
 
 @torch.no_grad()
+def continue_finer(model: Any, start: Any) -> None:
+    """Give a model the weights of one that sees pictures in fewer, or more, patches; all other sizes must be the same.
+
+    Positions are interpolated, and so is what the connector makes of the patches that it joins into one image token,
+    scaled so that a token keeps its size.
+
+    Args:
+        model: whose weights are replaced.
+        start: whose weights are taken.
+
+    Raises:
+        RuntimeError: another size differs, or the two join patches into another number of image tokens.
+    """
+    weights = start.state_dict()
+    places = "model.vision_model.embeddings.position_embedding.weight"
+    joint = "model.connector.modality_projection.proj.weight"
+    old, new = start.config, model.config
+    grid = new.vision_config.image_size // new.vision_config.patch_size
+    width = weights[places].shape[1]
+    weights[places] = _resize(weights[places], grid)
+    a_token = weights[joint].view(-1, old.scale_factor**2, width).permute(1, 0, 2).flatten(1)
+    a_token = _resize(a_token, new.scale_factor) * (old.scale_factor / new.scale_factor) ** 2
+    weights[joint] = a_token.view(new.scale_factor**2, -1, width).permute(1, 0, 2).flatten(1)
+    model.load_state_dict(weights)
+
+
+def _resize(cells: Tensor, side: int) -> Tensor:
+    """The rows of a square grid, (n * n, width), as those of another one, (side * side, width)."""
+    before = math.isqrt(len(cells))
+    if before == side:
+        return cells
+    grid = cells.T.reshape(1, -1, before, before)
+    resized = torch.nn.functional.interpolate(grid, size=(side, side), mode="bicubic", align_corners=False)
+    return resized.flatten(2)[0].T
+
+
+@torch.no_grad()
 def whiten_patches(vision: Any, pixels: Tensor, damping: float = 0.02) -> None:
     """Start the patch embedding as the principal components of real patches, brought to like size.
 

@@ -86,10 +86,23 @@ def test_a_run_goes_on_from_a_checkpoint(base: Path, tmp_path: Path) -> None:
     assert max(float(np.abs(old[name] - new[name]).max()) for name in old) < 1e-6
 
 
+def test_a_run_goes_on_with_finer_patches(base: Path, tmp_path: Path) -> None:
+    finer = {"image_size = 64": "image_size = 96", "scale_factor = 2": "scale_factor = 3"}
+    config = _config(base.parent, "finer.toml", **_probes_alone(base, steps=1), **finer)
+    checkpoint = load_checkpoint(train_sft(config, out=tmp_path / "finer"))
+    assert (checkpoint.card.image_size, checkpoint.card.image_tokens) == (96, 4)
+    assert checkpoint.model.model.vision_model.embeddings.position_embedding.weight.shape[0] == 36
+    pictures = read_shard(write_shard(tmp_path, 77), RUBRIC.names)
+    named = pictures.labels >= 0
+    label = ask(checkpoint, pictures.images_rgb[named], RUBRIC.question, PHRASES).argmax(axis=1)
+    assert (label == pictures.labels[named]).mean() > 0.5, "before a step at its size it knows much of what it knew"
+
+
 def test_a_start_of_another_size_or_none_at_all_is_refused(base: Path, tmp_path: Path) -> None:
-    other = _config(base.parent, "size.toml", **{**_probes_alone(base), "image_size = 64": "image_size = 96"})
-    with pytest.raises(BadInputError, match=r"64 px in 4 tokens, \[model\] says 96 px in 9"):
-        train_sft(other, out=tmp_path / "run")
+    for change in ({"image_size = 64": "image_size = 96"}, {"text_layers = 1": "text_layers = 2"}):
+        other = _config(base.parent, "size.toml", **{**_probes_alone(base), **change})
+        with pytest.raises(BadInputError, match=r"has (image_tokens 4|text_layers 1), \[model\] says (9|2)"):
+            train_sft(other, out=tmp_path / "run")
     nothing = _config(base.parent, "nothing.toml", **{"steps = 260": "steps = 0\n\n[probes]\nsteps = 3\n[training2]"})
     nothing.write_text(nothing.read_text(encoding="utf-8").split("[training2]")[0], encoding="utf-8")
     with pytest.raises(BadInputError, match="only a run that has a `start`"):

@@ -1,10 +1,12 @@
 """The weights a vision tower starts from do what their names say."""
 
+from dataclasses import replace
+
 import torch
 
-from trainer.model import ModelShape, build_model
+from trainer.model import ModelShape, build_model, see
 from trainer.tokenizer import train_tokenizer
-from trainer.vision_start import whiten_patches
+from trainer.vision_start import continue_finer, whiten_patches
 
 SHAPE = ModelShape(image_size=64, vision_width=96, vision_layers=2, vision_heads=3, text_width=32, text_layers=1,
                    text_heads=1, scale_factor=2)  # fmt: skip
@@ -43,3 +45,20 @@ def test_whitened_patches_are_uncorrelated_and_centred() -> None:
     assert strong.shape[1] > 5
     correlation = torch.corrcoef(strong.T)
     assert float((correlation - torch.eye(strong.shape[1])).abs().max()) < 0.02
+
+
+def test_finer_patches_go_on_where_coarser_ones_were() -> None:
+    coarse = build_model(SHAPE, train_tokenizer(), seed=0)
+    same = build_model(SHAPE, train_tokenizer(), seed=1)
+    continue_finer(same, coarse)
+    pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        assert torch.equal(see(same, pixels)[1], see(coarse, pixels)[1])
+        fine = build_model(replace(SHAPE, image_size=128, scale_factor=4), train_tokenizer(), seed=1)
+        continue_finer(fine, coarse)
+        # A token that joins the same patch state everywhere is what it was when it joined fewer of them.
+        state = torch.randn(1, 1, 96, generator=torch.Generator().manual_seed(0))
+        before = coarse.model.connector(state.repeat(1, 16, 1))
+        after = fine.model.connector(state.repeat(1, 64, 1))
+    assert after.shape == before.shape
+    assert torch.allclose(after, before, rtol=0.05, atol=0.05 * float(before.abs().max()))
