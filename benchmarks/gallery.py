@@ -1,6 +1,6 @@
 """How right the labels are on the real gallery recording, from `classroom score` to labels.parquet.
 
-    python -m benchmarks.gallery [--recording PATH]
+    python -m benchmarks.gallery [--recording PATH] [--bundle FOLDER]
 
 Where the truth is known (screen and wander; the recording has no paper): `label_f1` and `label_macro_f1` of the raw
 answers (an unsure answer counts as wrong), `unsure_share`, `best_macro_f1` of the likeliest label, `state_accuracy` of
@@ -47,10 +47,12 @@ class Answer:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recording", type=Path, default=RECORDING)
-    recording = parser.parse_args().recording
+    parser.add_argument("--bundle", type=Path, help="another model than the one in the package")
+    arguments = parser.parse_args()
+    recording = arguments.recording
     truth = json.loads(recording.with_suffix(".truth.json").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
-        score_recordings([recording], Path(folder), MonitorSettings())
+        score_recordings([recording], Path(folder), MonitorSettings(bundle=arguments.bundle))
         rows = pyarrow.parquet.read_table(Path(folder) / "labels.parquet").to_pylist()
     print(json.dumps(figures(list(answers(truth, rows)))))
 
