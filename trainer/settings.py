@@ -88,7 +88,11 @@ class TrainingSettings:
     """The run itself. It ends after `steps`, or where that is 0 after `minutes`."""
 
     start: str = ""
-    """A checkpoint folder to go on from, also with finer patches; empty = random weights."""
+    """A checkpoint folder to go on from, also with finer patches; or the configuration beside this one whose run comes
+    first, which is made where it is missing. Empty = random weights."""
+    start_share: float = 0.0
+    """Share of the weights that the run started from in those it ends with: fine-tuned models hold better for other
+    pictures so (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models")."""
     seed: int = 0
     steps: int = 0
     minutes: float = 0.0
@@ -158,6 +162,11 @@ def read_settings(path: Path) -> SftSettings:
     tables = {"data": DataSettings, "teacher": TeacherSettings, "training": TrainingSettings, "probes": ProbeSettings}
     settings: SftSettings = fill_run(SftSettings, data, tables, path)
     training = settings.training
+    if not 0 <= training.start_share <= (1 if training.start else 0):
+        raise BadInputError(
+            f"{path}, [training]: start_share must lie in 0 to 1, and be 0 without a start; "
+            f"found {training.start_share}."
+        )
     probes_alone = bool(training.start) and settings.probes.steps > 0
     if training.steps <= 0 and training.minutes <= 0 and not probes_alone:
         raise BadInputError(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from trainer.model import (
     ModelShape,
     build_model,
     describe_rubric,
-    load_checkpoint,
     normalise_floats,
     save_checkpoint,
 )
@@ -38,12 +37,13 @@ from trainer.probe_stage import teach_probes
 from trainer.renders import render_missing
 from trainer.schedule import Schedule
 from trainer.settings import SftSettings, read_settings
+from trainer.start import go_on, is_finished, read_start, run_before
 from trainer.student import Student
 from trainer.synthetic.recipe import read_recipe
 from trainer.synthetic.shards import MANIFEST, count_pictures
 from trainer.teaching import load_or_train, teacher_macro_f1
 from trainer.tokenizer import train_tokenizer
-from trainer.vision_start import continue_finer, whiten_patches
+from trainer.vision_start import whiten_patches
 
 STATE_FILE = "state.pt"
 TEACHER_FILE = "teacher.pt"
@@ -72,16 +72,29 @@ def train_sft(config: Path, *, out: Path | None = None, resume: bool = False) ->
     settings = read_settings(config)
     folder = out or Path(settings.out)
     state = folder / STATE_FILE
+    before = run_before(config, settings)
+    if resume and before is not None and not state.is_file():
+        resume = False  # it was the run before that was interrupted
     if state.is_file() != resume:
         raise BadInputError(
             f"{folder}: holds a run already; add --resume to go on with it, or give another --out."
             if not resume
             else f"{folder}: no run to resume ({STATE_FILE} is missing); start it without --resume."
         )
+    if before is not None:
+        settings = replace(settings, training=replace(settings.training, start=str(_finished(before))))
     render_missing(settings.data)
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.training.threads)
     return _Run(settings, folder, resume).go()
+
+
+def _finished(config: Path) -> Path:
+    """The checkpoint folder of another configuration's run, which is made or finished where it is not."""
+    folder = Path(read_settings(config).out)
+    if not is_finished(folder):
+        train_sft(config, resume=(folder / STATE_FILE).is_file())
+    return folder
 
 
 class _Run:
@@ -91,7 +104,7 @@ class _Run:
         self.settings, self.folder, self.resume = settings, folder, resume
         self.rubric: Rubric = load_rubric(settings.data.rubric)
         self.shape = _shape(settings)
-        self.start = _start(settings, self.shape)
+        self.start = read_start(settings, self.shape)
         self.feed = Feed(
             [Path(place) for place in settings.data.folders],
             self.rubric.names,
@@ -133,20 +146,12 @@ class _Run:
         """The model as the run finds it: another run's, or random weights."""
         training = self.settings.training
         if self.start is not None:
-            return self._go_on(self.start)
+            return go_on(self.start, self.shape, self._card(), training.seed)
         tokenizer = train_tokenizer()
         model = build_model(self.shape, tokenizer, training.seed)
         sample = next(self.feed.epoch(SAMPLE, torch.Generator().manual_seed(training.seed)))
         whiten_patches(model.model.vision_model, normalise_floats(plain(sample.images, self.shape.image_size)))
         return Checkpoint(model, tokenizer, self._card())
-
-    def _go_on(self, start: Checkpoint) -> Checkpoint:
-        """The checkpoint to start from, with this run's card, at this run's picture size."""
-        model = start.model
-        if start.card.image_size != self.shape.image_size:
-            model = build_model(self.shape, start.tokenizer, self.settings.training.seed)
-            continue_finer(model, start.model)
-        return Checkpoint(model, start.tokenizer, self._card())
 
     def _train(self, student: Student) -> None:
         training = self.settings.training
@@ -257,28 +262,6 @@ def _shape(settings: SftSettings) -> ModelShape:
         except (TypeError, ValueError) as error:
             raise BadInputError(f"[{table}] of the configuration: {error}") from error
     return ModelShape(**settings.model)
-
-
-def _start(settings: SftSettings, shape: ModelShape) -> Checkpoint | None:
-    """The checkpoint that the run goes on from, if it does."""
-    if not settings.training.start:
-        return None
-    start = load_checkpoint(Path(settings.training.start))
-    sizes = {"vision": start.model.config.vision_config, "text": start.model.config.text_config}
-    found = {
-        "patch_size": sizes["vision"].patch_size,
-        "image_tokens": start.card.image_tokens,
-        **{f"{name}_width": size.hidden_size for name, size in sizes.items()},
-        **{f"{name}_layers": size.num_hidden_layers for name, size in sizes.items()},
-        **{f"{name}_heads": size.num_attention_heads for name, size in sizes.items()},
-    }
-    for name, value in found.items():
-        if value != getattr(shape, name):
-            raise BadInputError(
-                f"{settings.training.start}: has {name} {value}, [model] says {getattr(shape, name)}. Give [model] the "
-                "sizes that it was trained with; only image_size, and scale_factor with it, may change."
-            )
-    return start
 
 
 def _told(settings: SftSettings) -> dict[str, Any]:

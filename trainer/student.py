@@ -47,6 +47,7 @@ class Student:
         torch.manual_seed(settings.training.seed + 1)
         self.heads = VisionHeads(width, len(dialogue.rubric.labels), channels)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self._start = copy.deepcopy(self.average) if settings.training.start_share else None
         self._optimizer = torch.optim.AdamW(
             self._groups(), lr=settings.training.learning_rate, betas=(0.9, 0.98), fused=True
         )
@@ -98,8 +99,13 @@ class Student:
         return score(known.labels, torch.cat(guesses).numpy(), len(self._dialogue.rubric.labels)).macro_f1
 
     def averaged(self) -> Checkpoint:
-        """The model with averaged weights: what is measured and saved."""
-        return Checkpoint(self.average, self.checkpoint.tokenizer, self.checkpoint.card)
+        """The model with averaged weights, and its share of the starting ones: what is measured and saved."""
+        model = self.average
+        if self._start is not None:
+            model = copy.deepcopy(self.average)
+            ours, theirs = list(model.parameters()), list(self._start.parameters())
+            torch._foreach_lerp_(ours, theirs, self.settings.training.start_share)
+        return Checkpoint(model, self.checkpoint.tokenizer, self.checkpoint.card)
 
     def save(self, path: Path, extra: dict[str, Any]) -> None:
         """Write all that is needed to go on."""

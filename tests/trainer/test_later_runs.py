@@ -1,4 +1,4 @@
-"""The last stage: probes come to fit the label, everything else stays; and runs that go on from a checkpoint."""
+"""Runs that go on where others ended: with the last stage, which makes probes fit the label, or with more steps."""
 
 import json
 from pathlib import Path
@@ -14,11 +14,14 @@ from tests.trainer.configs import with_changes
 from tests.trainer.shards import write_shard
 from trainer.corpora.synthetic import read_shard
 from trainer.evaluation.held_out import ask
+from trainer.feed import Batch
 from trainer.model import Checkpoint, load_checkpoint
 from trainer.settings import read_settings
 from trainer.sft import train_sft
+from trainer.student import Student
 
 RUBRIC = load_rubric("attention")
+NO_TEACHER = {"steps = 30\n": "steps = 0\n"}
 PHRASES = [label.phrase for label in RUBRIC.labels]
 
 
@@ -41,7 +44,7 @@ def _probes_alone(base: Path, steps: int = 40) -> dict[str, str]:
     text = f'[training]\nstart = "{base.as_posix()}"\nsteps = 0'
     return {
         "[training]\nsteps = 260": text,
-        "steps = 30\n": "steps = 0\n",
+        **NO_TEACHER,
         "evaluate_every_s = 20.0": f"\n[probes]\nsteps = {steps}\nbatch_size = 32\nlearning_rate = 2e-3",
     }
 
@@ -80,7 +83,7 @@ def test_the_card_tells_where_the_run_began(base: Path, tmp_path: Path) -> None:
 
 def test_a_run_goes_on_from_a_checkpoint(base: Path, tmp_path: Path) -> None:
     steps = {"[training]\nsteps = 260": f'[training]\nstart = "{base.as_posix()}"\nsteps = 1'}
-    config = _config(base.parent, "more.toml", **steps, **{"steps = 30\n": "steps = 0\n", "1.5e-3": "1e-9"})
+    config = _config(base.parent, "more.toml", **steps, **NO_TEACHER, **{"1.5e-3": "1e-9"})
     more = train_sft(config, out=tmp_path / "more")
     old, new = (load_file(folder / "model.safetensors") for folder in (base, more))
     assert max(float(np.abs(old[name] - new[name]).max()) for name in old) < 1e-6
@@ -107,3 +110,59 @@ def test_a_start_of_another_size_or_none_at_all_is_refused(base: Path, tmp_path:
     nothing.write_text(nothing.read_text(encoding="utf-8").split("[training2]")[0], encoding="utf-8")
     with pytest.raises(BadInputError, match="only a run that has a `start`"):
         read_settings(nothing)
+
+
+def test_what_a_run_started_from_has_its_share_in_the_end(base: Path, tmp_path: Path) -> None:
+    weights = {}
+    for share in ("0.0", "0.75", "1.0"):
+        start = f'[training]\nstart = "{base.as_posix()}"\nstart_share = {share}\nsteps = 3'
+        config = _config(base.parent, f"share{share}.toml", **{"[training]\nsteps = 260": start, **NO_TEACHER})
+        weights[share] = load_file(train_sft(config, out=tmp_path / share) / "model.safetensors")
+    old = load_file(base / "model.safetensors")
+    for name, value in old.items():
+        assert np.allclose(weights["1.0"][name], value, atol=1e-6)
+        mixed = 0.75 * value + 0.25 * weights["0.0"][name]
+        assert np.allclose(weights["0.75"][name], mixed, atol=1e-6)
+
+
+def test_the_run_before_comes_first_and_only_once(tmp_path: Path) -> None:
+    short = {"steps = 30": "steps = 2", "steps = 260": "steps = 3", '"runs/tiny"': f'"{tmp_path.as_posix()}/first"'}
+    _config(tmp_path, "first.toml", **short)
+    then = {"[training]\nsteps = 260": '[training]\nstart = "first.toml"\nsteps = 2', **NO_TEACHER}
+    config = _config(tmp_path, "second.toml", **then, **{'"runs/tiny"': f'"{tmp_path.as_posix()}/second"'})
+    card = load_checkpoint(train_sft(config)).card
+    assert card.training["start"]["settings"]["training"]["steps"] == 3
+    made_at = (tmp_path / "first" / "model.safetensors").stat().st_mtime_ns
+    train_sft(config, out=tmp_path / "again")
+    assert (tmp_path / "first" / "model.safetensors").stat().st_mtime_ns == made_at
+    with pytest.raises(BadInputError, match="add --resume"):
+        train_sft(config)
+
+
+def test_an_interrupted_run_before_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = {"steps = 30": "steps = 2", "steps = 260": "steps = 6", '"runs/tiny"': f'"{tmp_path.as_posix()}/first"'}
+    _config(tmp_path, "first.toml", **first)
+    then = {"[training]\nsteps = 260": '[training]\nstart = "first.toml"\nsteps = 2', **NO_TEACHER}
+    config = _config(tmp_path, "second.toml", **then)
+    whole, calls = Student.step, []
+
+    def interrupted(self: Student, batch: Batch, rate: float, progress: float) -> dict[str, float]:
+        calls.append(progress)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return whole(self, batch, rate, progress)
+
+    monkeypatch.setattr(Student, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_sft(config, out=tmp_path / "second")
+    train_sft(config, out=tmp_path / "second", resume=True)
+    assert len(calls) < 4 + 6 + 2, "the steps that were done before are not done again"
+    assert load_checkpoint(tmp_path / "second").card.training["progress"] == 1.0
+
+
+def test_a_row_of_runs_that_bites_its_tail_is_refused(tmp_path: Path) -> None:
+    for name, other in (("one", "two"), ("two", "one")):
+        start = {"[training]\nsteps = 260": f'[training]\nstart = "{other}.toml"\nsteps = 2'}
+        config = _config(tmp_path, f"{name}.toml", **start)
+    with pytest.raises(BadInputError, match="would start from itself, by way of"):
+        train_sft(config, out=tmp_path / "run")
