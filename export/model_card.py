@@ -139,7 +139,8 @@ def _data(training: Mapping[str, Any]) -> str:
     ]
     if not rows:
         return "The checkpoint told nothing about its data."
-    kept = f"{data['pictures']} pictures were learned from; the others show people kept aside."
+    runs = " and then ".join(str(count) for count in [*data.get("runs_before", []), data["pictures"]])
+    kept = f"{runs} pictures were learned from; the others show people kept aside."
     recipes = {entry["recipe"]["name"]: entry["recipe"] for entry in data["recipes"].values()}
     details = [f"Recipe `{name}`:\n\n" + "\n".join(card_tables.bullets(recipe)) for name, recipe in recipes.items()]
     head = ("folder", "recipe", "first seed", "pictures")

@@ -229,13 +229,16 @@ class _Run:
         )
 
     def _data(self) -> dict[str, Any]:
-        recipes = dict(self.start.card.data.get("recipes", {})) if self.start else {}
+        before = self.start.card.data if self.start else {}
+        recipes = dict(before.get("recipes", {}))
         for place in self.settings.data.folders:
             manifest = Path(place) / MANIFEST
             if manifest.is_file():
                 told = json.loads(manifest.read_text(encoding="utf-8"))
-                recipes[Path(place).name] = {**told, "pictures": count_pictures(Path(place))}
-        return {"recipes": recipes, "pictures": self.feed.size, "shards": self.feed.shards}
+                known = recipes.get(Path(place).name, {}).get("pictures", 0)
+                recipes[Path(place).name] = {**told, "pictures": max(known, count_pictures(Path(place)))}
+        runs = [*before.get("runs_before", []), before["pictures"]] if "pictures" in before else []
+        return {"recipes": recipes, "pictures": self.feed.size, "shards": self.feed.shards, "runs_before": runs}
 
     def _report(self, phase: str, progress: float, figures: dict[str, float]) -> None:
         self._bar.update(self._tasks[phase], completed=progress, visible=True)

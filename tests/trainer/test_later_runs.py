@@ -76,6 +76,7 @@ def test_the_card_tells_where_the_run_began(base: Path, tmp_path: Path) -> None:
     assert card.training["start"]["model_id"] == load_checkpoint(base).card.model_id
     assert card.training["start"]["settings"]["training"]["steps"] == 260
     assert card.training["settings"]["probes"]["steps"] == 1
+    assert card.data["runs_before"] == [load_checkpoint(base).card.data["pictures"]]
     assert str(base.parent) not in (tmp_path / "taught" / "classroom.json").read_text(encoding="utf-8")
     log = [json.loads(line) for line in (tmp_path / "taught" / "log.jsonl").read_text("utf-8").splitlines()]
     assert [entry["phase"] for entry in log] == ["probes", "final"]
