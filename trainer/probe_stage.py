@@ -3,14 +3,13 @@
 Answers to "Is the student looking at paper?" and its like are learned one by one, so a doubtful picture gets two yes.
 Here the probes of a picture are answered together, by the label that the model itself finds likeliest: a model that is
 wrong about a picture is then wrong in one voice. Only the text part learns, and all else that it answers is held where
-it was. This file knows no files and no teacher.
+it was. This file knows no files.
 """
 
 from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -24,12 +23,10 @@ from trainer.feed import Batch, Feed
 from trainer.model import Checkpoint, normalise_floats, say, score_phrases, see
 from trainer.schedule import Schedule
 from trainer.settings import SftSettings
+from trainer.teaching import Report
 
 LABEL_SHARE = 0.6
 """Share of pictures whose label answer is held; of the others it is the answer about the gaze."""
-
-Report = Callable[[str, float, dict[str, float]], None]
-"""Takes the phase, its progress 0 to 1, and figures."""
 
 
 def teach_probes(
@@ -81,9 +78,8 @@ def _look(
     checkpoint: Checkpoint, dialogue: Dialogue, batch: Batch, how: Augmentation, chance: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Image tokens (B, N, width) of changed views, and the label (B,) that the model names for each."""
-    views, _ = augment(
-        batch.images, batch.angles_deg, batch.face_boxes_px, checkpoint.card.image_size, how, chance
-    )  # fmt: skip
+    size = checkpoint.card.image_size
+    views, _ = augment(batch.images, batch.angles_deg, batch.face_boxes_px, size, how, chance)
     pixels = normalise_floats(views)
     _, seen = see(checkpoint.model, pixels)
     return seen, score_phrases(checkpoint, pixels, dialogue.rubric.question, dialogue.phrases).argmax(dim=1)
@@ -100,7 +96,7 @@ def _probe_loss(model: Idefics3ForConditionalGeneration, dialogue: Dialogue, see
     return answer_loss(say(model, seen.repeat_interleave(len(dialogue.phrases), dim=0), ids), targets)
 
 
-def _distance(  # two models, and all that a question is made of
+def _distance(
     before: Idefics3ForConditionalGeneration,
     model: Idefics3ForConditionalGeneration,
     dialogue: Dialogue,

@@ -55,7 +55,7 @@ def _lids(eye: int) -> _Lids:
     return _Lids(vertices, np.where(above, share[vertices], 0.0), np.where(above, 0.0, share[vertices]))
 
 
-def move_lids(  # each is another thing of the same eye
+def move_lids(
     vertices: NDArray[np.float64], eye: int, centre: Vector, head: Matrix, pitch_rad: float, eyes: Eyes = AVERAGE
 ) -> None:
     """Turn the lids of one eye with its gaze, in place.
