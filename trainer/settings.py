@@ -88,8 +88,8 @@ class TrainingSettings:
     """The run itself. It ends after `steps`, or where that is 0 after `minutes`."""
 
     start: str = ""
-    """A checkpoint folder to go on from, also with finer patches; or the configuration beside this one whose run comes
-    first, which is made where it is missing. Empty = random weights."""
+    """A checkpoint folder to go on from, also with finer patches or more layers that see; or the configuration beside
+    this one whose run comes first, which is made where it is missing. Empty = random weights."""
     start_share: float = 0.0
     """Share of the weights that the run started from in those it ends with: fine-tuned models hold better for other
     pictures so (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models")."""

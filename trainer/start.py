@@ -10,7 +10,7 @@ from pathlib import Path
 from monitor.errors import BadInputError
 from trainer.model import CARD_FILE, Card, Checkpoint, ModelShape, build_model, load_checkpoint, read_card
 from trainer.settings import SftSettings, read_settings
-from trainer.vision_start import continue_finer
+from trainer.vision_start import continue_larger
 
 
 def run_before(config: Path, settings: SftSettings) -> Path | None:
@@ -41,7 +41,7 @@ def read_start(settings: SftSettings, shape: ModelShape) -> Checkpoint | None:
 
     Raises:
         BundleError: no checkpoint there.
-        BadInputError: its sizes are not those of [model]; only the number of patches may change.
+        BadInputError: its sizes are not those of [model]; only the patches and the tower's layers may grow in number.
     """
     if not settings.training.start:
         return None
@@ -53,18 +53,20 @@ def read_start(settings: SftSettings, shape: ModelShape) -> Checkpoint | None:
         sizes[f"{name}_layers"] = tower.num_hidden_layers
         sizes[f"{name}_heads"] = tower.num_attention_heads
     for name, size in sizes.items():
-        if size != getattr(shape, name):
+        asked = getattr(shape, name)
+        if size != asked and not (name == "vision_layers" and size < asked):
             raise BadInputError(
-                f"{settings.training.start}: has {name} {size}, [model] says {getattr(shape, name)}. Give [model] the "
-                "sizes that it was trained with; only image_size, and scale_factor with it, may change."
+                f"{settings.training.start}: has {name} {size}, [model] says {asked}. Give [model] the sizes that "
+                "it was trained with; only image_size, scale_factor with it, may change, and vision_layers grow."
             )
     return start
 
 
 def go_on(start: Checkpoint, shape: ModelShape, card: Card, seed: int) -> Checkpoint:
-    """The checkpoint with another card, at the picture size of `shape`; what is interpolated draws no chance."""
+    """The checkpoint with another card, at the picture size and depth of `shape`; what is new draws no chance."""
     model = start.model
-    if start.card.image_size != shape.image_size:
+    layers = model.config.vision_config.num_hidden_layers
+    if (start.card.image_size, layers) != (shape.image_size, shape.vision_layers):
         model = build_model(shape, start.tokenizer, seed)
-        continue_finer(model, start.model)
+        continue_larger(model, start.model)
     return Checkpoint(model, start.tokenizer, card)

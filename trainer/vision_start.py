@@ -54,11 +54,12 @@ def _sinusoids(grid: int, width: int) -> Tensor:
 
 
 @torch.no_grad()
-def continue_finer(model: Any, start: Any) -> None:
-    """Give a model the weights of one that sees pictures in fewer, or more, patches; all other sizes must be the same.
+def continue_larger(model: Any, start: Any) -> None:
+    """Give a model the weights of one that sees pictures in fewer, or more, patches, or through fewer layers.
 
     Positions are interpolated, and so is what the connector makes of the patches that it joins into one image token,
-    scaled so that a token keeps its size.
+    scaled so that a token keeps its size. Layers that the start lacks stand after those they are copied from, and add
+    nothing at first (Wu et al. 2024, "LLaMA Pro"): the tower says what it said.
 
     Args:
         model: whose weights are replaced.
@@ -77,7 +78,22 @@ def continue_finer(model: Any, start: Any) -> None:
     a_token = weights[joint].view(-1, old.scale_factor**2, width).permute(1, 0, 2).flatten(1)
     a_token = _resize(a_token, new.scale_factor) * (old.scale_factor / new.scale_factor) ** 2
     weights[joint] = a_token.view(new.scale_factor**2, -1, width).permute(1, 0, 2).flatten(1)
-    model.load_state_dict(weights)
+    model.load_state_dict(_deepen(weights, old.vision_config.num_hidden_layers, new.vision_config.num_hidden_layers))
+
+
+def _deepen(weights: dict[str, Tensor], old: int, new: int) -> dict[str, Tensor]:
+    """The weights of a tower of `old` layers as those of one of `new` layers that computes the same."""
+    layers = "model.vision_model.encoder.layers."
+    deeper = {name: value for name, value in weights.items() if not name.startswith(layers)}
+    for name, value in weights.items():
+        if not name.startswith(layers):
+            continue
+        number, _, rest = name.removeprefix(layers).partition(".")
+        copies = [at for at in range(new) if at * old // new == int(number)]
+        adds = rest.startswith(("self_attn.out_proj.", "mlp.fc2."))
+        for at in copies:
+            deeper[f"{layers}{at}.{rest}"] = torch.zeros_like(value) if adds and at > copies[0] else value
+    return deeper
 
 
 def _resize(cells: Tensor, side: int) -> Tensor:

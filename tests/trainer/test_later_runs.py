@@ -90,12 +90,14 @@ def test_a_run_goes_on_from_a_checkpoint(base: Path, tmp_path: Path) -> None:
     assert max(float(np.abs(old[name] - new[name]).max()) for name in old) < 1e-6
 
 
-def test_a_run_goes_on_with_finer_patches(base: Path, tmp_path: Path) -> None:
-    finer = {"image_size = 64": "image_size = 96", "scale_factor = 2": "scale_factor = 3"}
+def test_a_run_goes_on_with_finer_patches_and_more_layers(base: Path, tmp_path: Path) -> None:
+    finer = {"image_size = 64": "image_size = 96", "scale_factor = 2": "scale_factor = 3",
+             "vision_layers = 2": "vision_layers = 3"}  # fmt: skip
     config = _config(base.parent, "finer.toml", **_probes_alone(base, steps=1), **finer)
     checkpoint = load_checkpoint(train_sft(config, out=tmp_path / "finer"))
     assert (checkpoint.card.image_size, checkpoint.card.image_tokens) == (96, 4)
     assert checkpoint.model.model.vision_model.embeddings.position_embedding.weight.shape[0] == 36
+    assert len(checkpoint.model.model.vision_model.encoder.layers) == 3
     pictures = read_shard(write_shard(tmp_path, 77), RUBRIC.names)
     named = pictures.labels >= 0
     label = ask(checkpoint, pictures.images_rgb[named], RUBRIC.question, PHRASES).argmax(axis=1)

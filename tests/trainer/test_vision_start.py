@@ -6,7 +6,7 @@ import torch
 
 from trainer.model import ModelShape, build_model, see
 from trainer.tokenizer import train_tokenizer
-from trainer.vision_start import continue_finer, whiten_patches
+from trainer.vision_start import continue_larger, whiten_patches
 
 SHAPE = ModelShape(image_size=64, vision_width=96, vision_layers=2, vision_heads=3, text_width=32, text_layers=1,
                    text_heads=1, scale_factor=2)  # fmt: skip
@@ -50,15 +50,30 @@ def test_whitened_patches_are_uncorrelated_and_centred() -> None:
 def test_finer_patches_go_on_where_coarser_ones_were() -> None:
     coarse = build_model(SHAPE, train_tokenizer(), seed=0)
     same = build_model(SHAPE, train_tokenizer(), seed=1)
-    continue_finer(same, coarse)
+    continue_larger(same, coarse)
     pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
         assert torch.equal(see(same, pixels)[1], see(coarse, pixels)[1])
         fine = build_model(replace(SHAPE, image_size=128, scale_factor=4), train_tokenizer(), seed=1)
-        continue_finer(fine, coarse)
+        continue_larger(fine, coarse)
         # A token that joins the same patch state everywhere is what it was when it joined fewer of them.
         state = torch.randn(1, 1, 96, generator=torch.Generator().manual_seed(0))
         before = coarse.model.connector(state.repeat(1, 16, 1))
         after = fine.model.connector(state.repeat(1, 64, 1))
     assert after.shape == before.shape
     assert torch.allclose(after, before, rtol=0.05, atol=0.05 * float(before.abs().max()))
+
+
+def test_more_layers_say_what_fewer_said_until_they_learn() -> None:
+    shallow = build_model(SHAPE, train_tokenizer(), seed=0)
+    deep = build_model(replace(SHAPE, vision_layers=3), train_tokenizer(), seed=1)
+    continue_larger(deep, shallow)
+    pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    patches, tokens = see(deep, pixels)
+    with torch.no_grad():
+        before = see(shallow, pixels)
+    assert torch.allclose(patches, before[0], atol=1e-5)
+    assert torch.allclose(tokens, before[1], atol=1e-5)
+    torch.autograd.backward(tokens.square().sum())
+    added = deep.model.vision_model.encoder.layers[1].mlp.fc2.weight
+    assert float(added.detach().abs().max()) == 0 and added.grad is not None and float(added.grad.abs().max()) > 0
