@@ -137,8 +137,8 @@ def draw_extras(seed: int, outfit: Outfit, target: Target, recipe: Recipe) -> Ex
     if recipe.resting > 0:
         extras.rests = bool(rng.random() < recipe.resting)
         extras.setting["resting"] = extras.rests
-    if recipe.own_eyes > 0:
-        extras.eyes = draw_eyes(seed, recipe.own_eyes)
+    if recipe.own_eyes > 0 or recipe.living_eyes:
+        extras.eyes = draw_eyes(seed, recipe.own_eyes, living=recipe.living_eyes)
         outfit.uniforms.update(extras.eyes.uniforms)
         extras.setting["eyes"] = extras.eyes.setting
     return extras

@@ -102,6 +102,8 @@ class Recipe:
     """Share of students who rest the head on a hand, and tilt it far."""
     own_eyes: float = 0.0
     """Share of people whose eyes and lids are not the average ones; see `trainer.synthetic.eyes`."""
+    living_eyes: bool = False
+    """Whether eyes turn, show and are covered by as much as living ones; anny's are half as large again."""
 
     # What a picture alone can tell. A gaze beyond these limits, measured from the camera's direction, is ambiguous:
     # it could as well have been taken at a desk where the label is another one.

@@ -64,17 +64,21 @@ class Scene:
         self.origin: Vector = self.eyes if origin is None else origin
         self.camera: Vector = self.origin + desk.camera
         self.scale = float(np.linalg.norm(left - right)) / (2 * EYE_HALF_M)
+        self._iris: Mapping[str, float] = {}
 
     def turn_eyes(self, target: Vector, eyes: Eyes = AVERAGE) -> None:
         """Turn both eyes, and their lids, to a target relative to the origin, as far as eyes go."""
         head, vertices = self.body.head, self.body.vertices
         for index, eye in enumerate(EYES):
             centre = vertices[eye].mean(0)
+            radius_m = float(np.linalg.norm(vertices[eye] - centre, axis=1).mean())
             yaw, pitch = eye_angles(head, centre, self.origin + target)
             outwards = eyes.outwards_rad if index == 0 else -eyes.outwards_rad
-            turn = head @ turn_z(yaw + outwards) @ turn_x(pitch + eyes.down_rad) @ head.T
+            across, along = eyes.on_mesh(yaw + outwards, radius_m), eyes.on_mesh(pitch + eyes.down_rad, radius_m)
+            turn = head @ turn_z(across) @ turn_x(along) @ head.T
             vertices[eye] = (vertices[eye] - centre) @ turn.T + centre
-            move_lids(vertices, index, centre, head, pitch, eyes)
+            move_lids(vertices, index, centre, head, eyes.on_mesh(pitch, radius_m), eyes)
+            self._iris = eyes.iris_on_mesh(self.outfit.uniforms, radius_m)
 
     def view(self, aim: Vector | None = None, roll_rad: float = 0.0) -> Matrix:
         """The 4 x 4 matrix of the camera, aimed at a point relative to the origin."""
@@ -136,7 +140,7 @@ class Scene:
             vertices=self.body.vertices,
             passes=self.outfit.passes,
             props=props,
-            uniforms={**self.outfit.uniforms, **self.room.uniforms, "screen_place": middle},
+            uniforms={**self.outfit.uniforms, **self._iris, **self.room.uniforms, "screen_place": middle},
             camera=self.camera,
             view_projection=window(view, frame.centre, frame.half),
             centre=self.eyes,
