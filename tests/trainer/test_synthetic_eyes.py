@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from trainer.synthetic.eyes import AVERAGE, Eyes, draw_eyes
+from trainer.synthetic.eyes import AVERAGE, LIVING, Eyes, draw_eyes
+from trainer.synthetic.face import lids
 from trainer.synthetic.recipe import Recipe
 from trainer.synthetic.stills import draw_still
 
@@ -31,8 +32,21 @@ def test_about_the_wanted_share_has_its_own() -> None:
     assert 0.6 < np.mean([draw_eyes(seed, 0.7) != AVERAGE for seed in range(300)]) < 0.8
 
 
-def _turned(seed: int, eyes: Eyes) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
-    """All vertices, and the direction of each eyeball's iris, of a student who looks straight ahead."""
+@given(st.integers(0, 2**31), st.floats(-0.7, 0.7))
+def test_living_eyes_turn_less_on_the_mesh_and_never_the_other_way(seed: int, angle_rad: float) -> None:
+    eyes = draw_eyes(seed, 0.9, living=True)
+    assert 0.009 < eyes.pupil_m < 0.013 and 0.0048 < eyes.iris_m < 0.007
+    turned = eyes.on_mesh(angle_rad, 0.017)
+    assert 0.5 * abs(angle_rad) <= abs(turned) <= 0.75 * abs(angle_rad) and turned * angle_rad >= 0
+    assert AVERAGE.on_mesh(angle_rad, 0.017) == angle_rad
+    told = eyes.setting
+    assert told["pupil_mm"] == pytest.approx(1000 * eyes.pupil_m, abs=0.006) and "pupil_mm" not in AVERAGE.setting
+
+
+def _turned(
+    seed: int, eyes: Eyes, target: tuple[float, float, float] = (0.0, -50.0, 0.0)
+) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+    """All vertices, and the direction of each eyeball's iris, of a student whose head is straight ahead."""
     from trainer.synthetic.mesh import EYES, topology
     from trainer.synthetic.people import pose_people
     from trainer.synthetic.room import draw_room
@@ -40,9 +54,10 @@ def _turned(seed: int, eyes: Eyes) -> tuple[NDArray[np.float64], list[NDArray[np
 
     draw = draw_still(seed, OWN)
     rest = replace(draw.head, yaw=0.0, pitch=0.0, roll=0.0, torso_yaw=0.0, lean=0.0)
-    body = pose_people([draw.person], [replace(draw.pose, head=rest)])[0]
+    awake = lids(rest.eye_pitch(np.array(target)))
+    body = pose_people([draw.person], [replace(draw.pose, head=rest, actions=awake)])[0]
     scene = Scene(draw.person, draw.outfit, draw_room(draw.rng, draw.desk, OWN), draw.desk, body)
-    scene.turn_eyes(np.array([0.0, -50.0, 0.0]), eyes)
+    scene.turn_eyes(np.array(target), eyes)
     vertices = scene.body.vertices
     axes = []
     for eye in EYES:
@@ -63,12 +78,47 @@ def test_eyeballs_point_outwards_of_the_gaze_and_lids_hang() -> None:
     assert turns == pytest.approx([0.1, -0.1], abs=0.01), "the left eye to +x, the right one to -x"
     hanging, _ = _turned(5, Eyes(upper_rest_rad=0.2))
     for eye in (0, 1):
-        lids = _lids(eye)
-        upper = lids.vertices[lids.upper > 0.7]
+        moved = _lids(eye)
+        upper = moved.vertices[moved.upper > 0.7]
         assert (plain[upper, 2] - hanging[upper, 2]).mean() > 0.001, "an upper lid sinks by more than a millimetre"
     skin = np.setdiff1d(np.arange(len(plain)), np.concatenate([_lids(0).vertices, _lids(1).vertices]))
     assert np.array_equal(plain[skin], hanging[skin])
     assert np.abs(plain - off).max() < 0.01
+
+
+def _opening_mm(vertices: NDArray[np.float64], eye: int) -> tuple[float, float]:
+    """Where upper and lower lid end in front of the middle of an eye, millimetres above it, as seen from ahead."""
+    from trainer.synthetic.mesh import EYES, topology
+
+    first, count = topology().runs["head"]
+    centre = vertices[EYES[eye]].mean(0)
+    triangles = vertices[topology().triangles[first : first + count]] - centre
+    triangles = triangles[(np.linalg.norm(triangles.mean(1), axis=1) < 0.03) & (triangles[:, :, 1].mean(1) < 0)]
+    heights = np.linspace(-0.016, 0.016, 641)
+    free = np.ones(len(heights), dtype=bool)
+    for triangle in triangles:
+        crossed = []
+        for a, b in zip(triangle, np.roll(triangle, 1, axis=0), strict=True):
+            if a[0] * b[0] <= 0 and a[0] != b[0]:
+                crossed.append(float(a[2] - a[0] * (b[2] - a[2]) / (b[0] - a[0])))
+        if crossed:
+            free &= (heights < min(crossed)) | (heights > max(crossed))
+    seen = heights[free & (np.abs(heights) < 0.0125)]
+    return float(seen.max() * 1000), float(seen.min() * 1000)
+
+
+def test_living_eyes_have_the_measures_of_anatomy() -> None:
+    pytest.importorskip("anny")
+    people = (1, 5, 9, 12, 17, 23)
+    straight = [_turned(seed, LIVING) for seed in people]
+    down = [_turned(seed, LIVING, (0.0, -50.0, -50.0 * np.tan(np.radians(30.0)))) for seed in people]
+    upper, lower = np.mean([_opening_mm(vertices, eye) for vertices, _ in straight for eye in (0, 1)], axis=0)
+    assert 3.8 < upper < 5.2 and -6.0 < lower < -4.4, "margin reflex distances"
+    low_upper, low_lower = np.mean([_opening_mm(vertices, eye) for vertices, _ in down for eye in (0, 1)], axis=0)
+    narrower = (upper - lower) - (low_upper - low_lower)
+    # Read et al. 2006, "The morphology of the palpebral fissure in different directions of vertical gaze".
+    assert 1.0 < narrower < 3.5, "the opening narrows with a gaze down"
+    assert 3.5 < upper - low_upper < 6.0, "the upper lid follows the pupil, which sinks by 5.4 mm"
 
 
 def test_nothing_but_the_eyes_changes() -> None:

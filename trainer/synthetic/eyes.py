@@ -86,8 +86,8 @@ LIVING = Eyes(
 )
 """Measures of a living eye. It turns about a point 13.5 to 15 mm behind the cornea (Fry and Hill 1962, "The center of
 rotation of the eye"), the pupil seems to lie 3 mm behind the cornea; the cornea is 11.7 mm wide (Rüfer et al. 2005,
-"White-to-white corneal diameter"). The lids' margins stand some 4.5 mm above and 5.2 mm below the pupil's middle (margin
-reflex distances); anny's stand 3.35 and 5.97 mm from it."""
+"White-to-white corneal diameter"). The lids' margins stand some 4.5 mm above and 5.2 mm below the pupil's middle
+(margin reflex distances); anny's stand 3.35 and 5.97 mm from it."""
 
 
 def draw_eyes(seed: int, share: float = 1.0, *, living: bool = False) -> Eyes:
