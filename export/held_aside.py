@@ -1,6 +1,6 @@
 """Gathers the pictures that judge a new model: labelled crops of students set aside, and rendered people.
 
-Nothing was ever trained on either. The renders ship with the package (recipe heldout2, seeds from 15,000,000 on, each
+Nothing was ever trained on either. The renders ship with the package (recipe heldout5, seeds from 15,000,000 on, each
 picture another person), so that a class that has labelled little is not judged by a handful of crops alone; a folder
 can take their place. This file knows no model.
 """

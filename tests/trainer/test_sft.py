@@ -121,7 +121,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert calls[5] < calls[3], "the learning rate goes on where it was, it does not rise again"
 
 
-@pytest.mark.parametrize("name", ["tiny.toml", "embedded.toml", "eyes.toml"])
+@pytest.mark.parametrize("name", ["tiny.toml", "coarse.toml", "embedded.toml"])
 def test_shipped_configurations_read(name: str) -> None:
     text = (CONFIGS / name).read_text(encoding="utf-8")
     assert text.startswith(f"# classroom train sft --config trainer/configs/{name}\n")

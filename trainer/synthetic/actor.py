@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from trainer.synthetic.angles import Matrix, Vector
 from trainer.synthetic.behaviour import Moment
+from trainer.synthetic.eyes import draw_eyes
 from trainer.synthetic.gaze import LABELS, Desk, HeadPose, draw_desk, draw_target
 from trainer.synthetic.people import Pose, draw_person, pose_people
 from trainer.synthetic.recipe import Recipe
@@ -35,6 +36,8 @@ ACTOR = Recipe(
     mask=0.0,
     headphones=0.2,
     backlight=0.05,
+    own_eyes=0.9,
+    living_eyes=True,
 )
 """Students of a lecture: a plain workplace, so that every state is unambiguous."""
 
@@ -63,6 +66,8 @@ class StudentActor:
         self.seed, self.size = seed, size
         self.person = draw_person(rng, f"a{seed}", seed if cell is None else cell)
         self.outfit = draw_outfit(rng, self.person, recipe)
+        self._eyes = draw_eyes(seed, recipe.own_eyes, living=recipe.living_eyes)
+        self.outfit.uniforms.update(self._eyes.uniforms)
         self.desk = _roomy_desk(rng, recipe)
         self._room = draw_room(rng, self.desk, recipe)
         # A webcam turns its exposure down before a face burns out.
@@ -83,7 +88,7 @@ class StudentActor:
         shots = []
         for k, (moment, body) in enumerate(zip(moments, bodies, strict=True)):
             scene = Scene(self.person, self.outfit, self._room, self.desk, body, self._origin)
-            scene.turn_eyes(moment.gaze)
+            scene.turn_eyes(moment.gaze, self._eyes)
             paper = self._room.paper_place
             if moment.label == "paper" and paper is None:
                 paper = moment.gaze
