@@ -17,7 +17,7 @@ def synthesize_stills_command(
     count: Annotated[int, typer.Option(help="How many pictures.")],
     out: Annotated[Path, typer.Option(help="Folder for the shards.")],
     seed: Annotated[int, typer.Option(help="First seed; each picture has its own.")] = 0,
-    recipe: Annotated[str, typer.Option(help="Id of a shipped recipe, or a path to a TOML file.")] = "train",
+    recipe: Annotated[str, typer.Option(help="Id of a shipped recipe, or a path to a TOML file.")] = "train4",
 ) -> None:
     """Render students into shards of pictures with truth; interrupted, it resumes."""
     require("moderngl", extra="synthetic")
