@@ -1,6 +1,6 @@
 """Pictures that keep a model as it is while it learns a class's corrections: rendered people of every label.
 
-They ship with the package: recipe train3, one picture a person, 96 of each label, none of them among those that judge
+They ship with the package: recipe train4, one picture a person, 96 of each label, none of them among those that judge
 at the gate. This file knows no store and no model.
 """
 
