@@ -117,6 +117,7 @@ def draw_eyes(seed: int, share: float = 1.0, *, living: bool = False) -> Eyes:
     )
     if not living:
         return own
+    # Lids that do not hang are drawn a degree below and above anny's on average; here they lie about a living eye's.
     return replace(
         own,
         upper_rest_rad=own.upper_rest_rad + LIVING.upper_rest_rad - (0.0 if hangs else radians(1.0)),
