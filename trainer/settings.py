@@ -14,6 +14,9 @@ from typing import Any
 
 from monitor.errors import BadInputError
 
+OPTIMIZERS = ("adamw", "muon")
+"""What weights can be stepped by; see `trainer.optimizer`."""
+
 
 @dataclass(frozen=True, slots=True)
 class RenderSettings:
@@ -97,6 +100,8 @@ class TrainingSettings:
     steps: int = 0
     minutes: float = 0.0
     batch_size: int = 64
+    optimizer: str = "adamw"
+    """`adamw`, or `muon`: matrices inside layers are stepped by Muon (Jordan et al. 2024), the rest by AdamW."""
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup: float = 0.05
@@ -166,6 +171,10 @@ def read_settings(path: Path) -> SftSettings:
         raise BadInputError(
             f"{path}, [training]: start_share must lie in 0 to 1, and be 0 without a start; "
             f"found {training.start_share}."
+        )
+    if training.optimizer not in OPTIMIZERS:
+        raise BadInputError(
+            f"{path}, [training]: optimizer must be one of {', '.join(OPTIMIZERS)}, found {training.optimizer!r}."
         )
     probes_alone = bool(training.start) and settings.probes.steps > 0
     if training.steps <= 0 and training.minutes <= 0 and not probes_alone:

@@ -20,6 +20,7 @@ from trainer.dialogue import Dialogue, answer_loss
 from trainer.evaluation.metrics import score
 from trainer.feed import Batch
 from trainer.model import Checkpoint, normalise_floats, say, see
+from trainer.optimizer import Optimizer
 from trainer.restyle import restyle
 from trainer.settings import SftSettings
 from trainer.teacher import Judgement, Teacher, VisionHeads, imitation_loss, truth_loss
@@ -48,9 +49,7 @@ class Student:
         self.heads = VisionHeads(width, len(dialogue.rubric.labels), channels)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self._start = copy.deepcopy(self.average) if settings.training.start_share else None
-        self._optimizer = torch.optim.AdamW(
-            self._groups(), lr=settings.training.learning_rate, betas=(0.9, 0.98), fused=True
-        )
+        self._optimizer = Optimizer(self.model, self.heads, settings.training)
         later = settings.teacher.later_rate
         self._teacher_optimizer = (
             torch.optim.AdamW(teacher.parameters(), lr=later, weight_decay=0.05, fused=True)
@@ -74,15 +73,13 @@ class Student:
         Returns:
             the losses, by name.
         """
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.settings.training.learning_rate * rate
         self.model.train()
         losses = self._losses(batch, rate, progress)
         total = torch.stack(list(losses.values())).sum()
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         torch.autograd.backward(total)
-        torch.nn.utils.clip_grad_norm_(self._parameters(), 1.0)
-        self._optimizer.step()
+        torch.nn.utils.clip_grad_norm_([*self.model.parameters(), *self.heads.parameters()], 1.0)
+        self._optimizer.step(rate)
         self._follow()
         return {name: float(value.detach()) for name, value in losses.items()}
 
@@ -201,13 +198,3 @@ class Student:
         decay = min(self.settings.training.average, (1 + self._steps) / (10 + self._steps))
         ours, theirs = list(self.average.parameters()), list(self.model.parameters())
         torch._foreach_lerp_(ours, theirs, 1 - decay)
-
-    def _parameters(self) -> list[torch.nn.Parameter]:
-        return [*self.model.parameters(), *self.heads.parameters()]
-
-    def _groups(self) -> list[dict[str, Any]]:
-        """Biases, norms and embeddings are not decayed."""
-        decayed = [p for p in self._parameters() if p.ndim >= 2]
-        others = [p for p in self._parameters() if p.ndim < 2]
-        decay = self.settings.training.weight_decay
-        return [{"params": decayed, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]

@@ -15,7 +15,7 @@ from trainer.corpora.synthetic import read_shard
 from trainer.evaluation.held_out import ask, evaluate
 from trainer.feed import Batch
 from trainer.model import load_checkpoint
-from trainer.settings import read_settings
+from trainer.settings import OPTIMIZERS, read_settings
 from trainer.sft import train_sft
 from trainer.student import Student
 
@@ -99,8 +99,10 @@ def test_the_end_of_a_run_may_see_other_crops(tmp_path: Path) -> None:
     assert tight != wide, "the second half of the run saw the same crops whatever [late_augmentation] says"
 
 
-def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = _config(tmp_path, **{"steps = 30": "steps = 2", "steps = 260": "steps = 8"})
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str) -> None:
+    changes = {"steps = 30": "steps = 2", "steps = 260": f'steps = 8\noptimizer = "{optimizer}"'}
+    config = _config(tmp_path, **changes)
     whole = Student.step
     calls = []
 
@@ -135,6 +137,7 @@ def test_shipped_configurations_read(name: str) -> None:
         ("name = 'x'\ncolour = 3", "unknown key 'colour'"),
         ("name = 'x'\n[training]\nsteps = 'many'", "'steps' must be int"),
         ("name = 'x'", "give steps or minutes"),
+        ("name = 'x'\n[training]\nsteps = 3\noptimizer = 'sgd'", "one of adamw, muon, found 'sgd'"),
         ("[training]\nsteps = 3", "'name' must be a text"),
         ("name = ", "not valid TOML"),
     ],
