@@ -6,6 +6,7 @@ embedded model, on the same changed views. This file knows no text.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -103,10 +104,13 @@ def truth_loss(judged: Judgement, labels: Tensor, angles_deg: Tensor) -> Tensor:
 def imitation_loss(student: Judgement, teacher: Judgement) -> tuple[Tensor, Tensor]:
     """How far the student is from the teacher: in label odds (temperature 2), and in the map's direction per patch.
 
+    A student of finer patches is compared by their means over the teacher's.
+
     Raises:
-        ValueError: their maps have different numbers of patches.
+        ValueError: the student's map is coarser than the teacher's, or of another batch or width.
     """
-    if student.map.shape != teacher.map.shape:
+    seen = _coarser(student.map.float(), teacher.map.shape[1])
+    if seen.shape != teacher.map.shape:
         raise ValueError(f"maps differ: student {tuple(student.map.shape)}, teacher {tuple(teacher.map.shape)}")
     odds = nn.functional.kl_div(
         (student.label_logits.float() / 2).log_softmax(-1),
@@ -115,5 +119,13 @@ def imitation_loss(student: Judgement, teacher: Judgement) -> tuple[Tensor, Tens
     )
     wanted = teacher.map.float()
     wanted = (wanted - wanted.mean(dim=(0, 1))) / (wanted.std(dim=(0, 1)) + 1e-3)
-    features = nn.functional.smooth_l1_loss(student.map.float(), wanted)
-    return odds * 4, features
+    return odds * 4, nn.functional.smooth_l1_loss(seen, wanted)
+
+
+def _coarser(patches: Tensor, count: int) -> Tensor:
+    """The square grid (B, P, C) as one of `count` patches, each the mean of what it covers; as it is if P is less."""
+    if patches.shape[1] <= count:
+        return patches
+    before, after = math.isqrt(patches.shape[1]), math.isqrt(count)
+    grid = patches.transpose(1, 2).unflatten(2, (before, before))
+    return nn.functional.adaptive_avg_pool2d(grid, after).flatten(2).transpose(1, 2)

@@ -1,5 +1,7 @@
 """Teacher and auxiliary heads: same shapes; losses leave out what is not known and vanish where there is agreement."""
 
+import math
+
 import pytest
 import torch
 
@@ -43,3 +45,17 @@ def test_agreement_costs_nothing() -> None:
     assert float(features) == pytest.approx(0.0, abs=1e-6)
     with pytest.raises(ValueError, match="maps differ"):
         imitation_loss(_judgement(3), teacher)
+
+
+def test_finer_patches_are_compared_by_their_means() -> None:
+    teacher = _judgement()
+    wanted = (teacher.map - teacher.map.mean(dim=(0, 1))) / (teacher.map.std(dim=(0, 1)) + 1e-3)
+    side = math.isqrt(wanted.shape[1])
+    grid = wanted.transpose(1, 2).unflatten(2, (side, side))
+    finer = grid.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    finer[..., ::2, :] += 0.5
+    finer[..., 1::2, :] -= 0.5
+    patches = finer.flatten(2).transpose(1, 2)
+    _, features = imitation_loss(Judgement(teacher.label_logits, teacher.angles, patches), teacher)
+    assert patches.shape[1] == 4 * wanted.shape[1]
+    assert float(features) == pytest.approx(0.0, abs=1e-6)
