@@ -123,7 +123,7 @@ def imitation_loss(student: Judgement, teacher: Judgement) -> tuple[Tensor, Tens
 
 
 def _coarser(patches: Tensor, count: int) -> Tensor:
-    """The square grid (B, P, C) as one of `count` patches, each the mean of what it covers; as it is if P is less."""
+    """The square grid (B, P, C) in `count` patches, each the mean of what it covers; as it is if P is no more."""
     if patches.shape[1] <= count:
         return patches
     before, after = math.isqrt(patches.shape[1]), math.isqrt(count)
