@@ -57,7 +57,13 @@ class Optimizer:
         return [one.state_dict() for one in self._all]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Go on from `state_dict`."""
+        """Go on from `state_dict`.
+
+        Raises:
+            ValueError: it is of another kind of optimizer, or of other weights.
+        """
+        if not isinstance(states, list):
+            raise ValueError(f"expected a list of states, found {type(states).__name__}")
         for one, state in zip(self._all, states, strict=True):
             one.load_state_dict(state)
 

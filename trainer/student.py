@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from monitor.errors import BadInputError
 from trainer.augment import Augmentation, augment, plain
 from trainer.corpora.record import PictureSet
 from trainer.dialogue import Dialogue, answer_loss
@@ -124,13 +125,23 @@ class Student:
         staging.replace(path)
 
     def restore(self, path: Path) -> dict[str, Any]:
-        """Go on from what `save` wrote; returns all of it."""
+        """Go on from what `save` wrote; returns all of it.
+
+        Raises:
+            BadInputError: it was written with another optimizer.
+        """
         # Our own file, with Python's random state in it: more than weights.
         state: dict[str, Any] = torch.load(path, weights_only=False)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.heads.load_state_dict(state["heads"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        try:
+            self._optimizer.load_state_dict(state["optimizer"])
+        except ValueError as error:
+            raise BadInputError(
+                f"{path}: not the state of optimizer {self.settings.training.optimizer!r} ({error}). Resume with the "
+                "configuration and the version that the run began with, or begin anew in another folder."
+            ) from error
         self._steps = state["steps"]
         self._chance.set_state(state["chance"])
         self._words.setstate(state["words"])

@@ -127,5 +127,5 @@ def _coarser(patches: Tensor, count: int) -> Tensor:
     if patches.shape[1] <= count:
         return patches
     before, after = math.isqrt(patches.shape[1]), math.isqrt(count)
-    grid = patches.transpose(1, 2).unflatten(2, (before, before))
+    grid = patches.transpose(1, 2).reshape(len(patches), -1, before, before)
     return nn.functional.adaptive_avg_pool2d(grid, after).flatten(2).transpose(1, 2)

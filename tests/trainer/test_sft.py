@@ -116,6 +116,11 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(KeyboardInterrupt):
         train_sft(config, out=tmp_path / "run")
     before = torch.load(tmp_path / "run" / "state.pt", weights_only=False)
+    other = config.with_name("other.toml")
+    swapped = {"adamw": "muon", "muon": "adamw"}[optimizer]
+    other.write_text(config.read_text(encoding="utf-8").replace(f'"{optimizer}"', f'"{swapped}"'), encoding="utf-8")
+    with pytest.raises(BadInputError, match=rf"state\.pt: not the state of optimizer '{swapped}'"):
+        train_sft(other, out=tmp_path / "run", resume=True)
     train_sft(config, out=tmp_path / "run", resume=True)
     after = torch.load(tmp_path / "run" / "state.pt", weights_only=False)
     assert 0 < before["progress"] < 1.0 == after["progress"]

@@ -51,7 +51,7 @@ def test_finer_patches_are_compared_by_their_means() -> None:
     teacher = _judgement()
     wanted = (teacher.map - teacher.map.mean(dim=(0, 1))) / (teacher.map.std(dim=(0, 1)) + 1e-3)
     side = math.isqrt(wanted.shape[1])
-    grid = wanted.transpose(1, 2).unflatten(2, (side, side))
+    grid = wanted.transpose(1, 2).reshape(len(wanted), -1, side, side)
     finer = grid.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     finer[..., ::2, :] += 0.5
     finer[..., 1::2, :] -= 0.5
