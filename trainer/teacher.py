@@ -1,7 +1,7 @@
 """A small convolutional net that learns fast from few pictures, and then teaches the vision tower.
 
-It is used in training only and never shipped: its label odds and its 8x8 map of features are extra targets for the
-embedded model, on the same changed views. This file knows no text.
+It is used in training only and never shipped: its label odds and its map of features, one place for 16 px, are extra
+targets for the embedded model, on the same changed views. This file knows no text.
 """
 
 from __future__ import annotations
